@@ -1,0 +1,43 @@
+"""Checks of what the application hands in: a wrong argument is told at once, with what was expected and what came."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ldclient import Context
+
+__all__ = ["check_client", "check_context", "check_text", "check_type"]
+
+T = TypeVar("T")
+
+
+def check_type(name: str, value: T, kind: Any, expected: str) -> T:
+    """Return `value`, or raise the TypeError that says what `name` should have been.
+
+    Any: `kind` is a class, and mypy takes no abstract ones for `type[T]`.
+    """
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"{name}: expected {expected}, got {type(value).__name__}")
+
+
+def check_text(name: str, value: str) -> str:
+    """Return a non-empty string, or raise TypeError or ValueError."""
+    if check_type(name, value, str, "a non-empty string"):
+        return value
+    raise ValueError(f"{name}: expected a non-empty string, got {value!r}")
+
+
+def check_context(context: Context) -> Context:
+    """Return an `ldclient.Context`, valid or not: the base SDK says itself what is wrong with an invalid one."""
+    return check_type("context", context, Context, "an ldclient.Context")
+
+
+def check_client(ld_client: object, *methods: str) -> None:
+    """Refuse a LaunchDarkly client that lacks one of `methods`; test doubles that have them are fine."""
+    missing = [name for name in methods if not callable(getattr(ld_client, name, None))]
+    if missing:
+        raise TypeError(
+            f"ld_client: expected a LaunchDarkly client with the method(s) {', '.join(methods)},"
+            f" got {type(ld_client).__name__} without {', '.join(missing)}"
+        )

@@ -1,0 +1,160 @@
+"""The client: evaluates AI Configs, and takes up runs that another process began."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ldclient import Context
+
+from ldai_core.arguments import check_client, check_context, check_text, check_type
+from ldai_core.config import AIConfig, AIConfigDefault, Message
+from ldai_core.template import render
+from ldai_core.tracker import AIConfigTracker, EventClient, new_run_id
+from ldai_core.variation import Variation, fallback_variation, read_variation
+from ldai_core.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["AIClient", "FlagClient"]
+
+_log = logging.getLogger(__name__)
+
+# Who sends the event that names this library, as in LaunchDarkly's own SDKs.
+_OURSELVES = Context.builder("ld-internal-tracking").kind("ld_ai").anonymous(True).build()
+_SDK_INFO = {"aiSdkName": "ldai-adapters", "aiSdkVersion": __version__, "aiSdkLanguage": "python"}
+
+
+class FlagClient(EventClient, Protocol):
+    """What an AIClient needs of a LaunchDarkly client: `ldclient.LDClient`, or a double with these two methods.
+
+    Source: https://launchdarkly-python-sdk.readthedocs.io/en/latest/api-main.html
+    """
+
+    def variation(self, key: str, context: Context, default: Any) -> Any:
+        """Evaluate a flag."""
+        ...
+
+
+class AIClient:
+    """Evaluates AI Configs with a LaunchDarkly client, an `ldclient.LDClient` in general.
+
+    Making one sends one `$ld:ai:sdk:info` event. Raises TypeError for a client that lacks `variation` or `track`.
+    """
+
+    def __init__(self, ld_client: FlagClient) -> None:
+        check_client(ld_client, "variation", "track")
+        self._ld_client = ld_client
+        self._track("$ld:ai:sdk:info", _OURSELVES, dict(_SDK_INFO))
+
+    def completion_config(
+        self,
+        key: str,
+        context: Context,
+        default: AIConfigDefault | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> AIConfig:
+        """Evaluate the AI Config `key` for `context`.
+
+        `default` is what to fall back on where LaunchDarkly has nothing to serve, or not a completion config; without
+        one, the fallback is disabled. The messages of either are interpolated as Mustache with `variables` and with
+        `ldctx`, the context. Each call sends one `$ld:ai:usage:completion-config` event, before the evaluation.
+
+        Raises TypeError or ValueError for wrong arguments. Whatever LaunchDarkly serves, a config comes back: a part
+        that cannot be read is None, with one warning. Source: https://launchdarkly.com/docs/sdk/features/ai-config
+        """
+        check_text("key", key)
+        check_context(context)
+        if default is None:
+            default = AIConfigDefault.disabled()
+        check_type("default", default, AIConfigDefault, "an AIConfigDefault or None")
+        if variables is not None:
+            check_type("variables", variables, Mapping, "a mapping or None")
+        self._track("$ld:ai:usage:completion-config", context, key)
+        variation = self._evaluate(key, context, default)
+        return AIConfig(
+            key=key,
+            enabled=variation.enabled,
+            model=variation.model,
+            provider=variation.provider,
+            messages=_interpolate(key, variation.messages, context, variables),
+            tools=variation.tools,
+            tracker_factory=self._tracker_factory(key, context, variation),
+        )
+
+    def create_tracker(self, token: str, context: Context) -> AIConfigTracker:
+        """Go on with the run that a resumption token names: see `AIConfigTracker.from_resumption_token`.
+
+        The process needs nothing but the token and a context. Raises InvalidResumptionToken (a ValueError) for a
+        token that cannot be read, and TypeError for a context that is none.
+        """
+        return AIConfigTracker.from_resumption_token(token, self._ld_client, context)
+
+    def _evaluate(self, key: str, context: Context, default: AIConfigDefault) -> Variation:
+        absent = _served_default(default)
+        try:
+            value = self._ld_client.variation(key, context, absent)
+        except Exception as error:  # noqa: BLE001  # the application has a default for this
+            _log.warning("AI Config %r: LaunchDarkly's client raised %s; using the default", key, type(error).__name__)
+            value = absent
+        read = None if value is absent else read_variation(key, value)
+        return fallback_variation(default) if read is None else read
+
+    def _tracker_factory(self, key: str, context: Context, variation: Variation) -> Callable[[], AIConfigTracker]:
+        model_name = variation.model.name if variation.model else ""
+        provider_name = variation.provider.name if variation.provider else ""
+
+        def create_tracker() -> AIConfigTracker:
+            return AIConfigTracker(
+                ld_client=self._ld_client,
+                run_id=new_run_id(),
+                config_key=key,
+                variation_key=variation.variation_key,
+                version=variation.version,
+                context=context,
+                model_name=model_name,
+                provider_name=provider_name,
+                model_key=variation.model_key,
+                model_version=variation.model_version,
+            )
+
+        return create_tracker
+
+    def _track(self, name: str, context: Context, data: object) -> None:
+        try:
+            self._ld_client.track(name, context, data, 1)
+        except Exception as error:  # noqa: BLE001  # an event about ourselves is no reason to fail
+            _log.warning("LaunchDarkly's client raised %s; the event %s was lost", type(error).__name__, name)
+
+
+def _served_default(default: AIConfigDefault) -> dict[str, Any]:
+    """Write the default for the base SDK, which sends it along in its own events: a copy, and strict JSON."""
+    parts = default.to_dict()
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(parts, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        return {"_ldMeta": parts["_ldMeta"]}
+    return copy
+
+
+def _interpolate(
+    key: str, messages: list[Message] | None, context: Context, variables: Mapping[str, Any] | None
+) -> list[Message] | None:
+    if messages is None or not any("{{" in message.content for message in messages):
+        return messages
+    scope = {**(variables or {}), "ldctx": context.to_dict()}
+    return [_interpolate_message(key, index, message, scope) for index, message in enumerate(messages)]
+
+
+def _interpolate_message(key: str, index: int, message: Message, scope: Mapping[str, Any]) -> Message:
+    try:
+        return replace(message, content=render(message.content, scope))
+    except Exception as error:  # noqa: BLE001  # whatever the reason: the message stays as it is
+        _log.warning(
+            "AI Config %r: messages[%d] is left as it is: its template raised %s", key, index, type(error).__name__
+        )
+        return message

@@ -1,0 +1,79 @@
+"""The metrics of an AI run: their types, and the events that LaunchDarkly knows them by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["EVENTS", "RECORDED", "FeedbackKind", "MetricSummary", "Metrics", "TokenUsage"]
+
+
+class FeedbackKind(Enum):
+    """What the user thought of the answer."""
+
+    POSITIVE = "positive"
+    NEGATIVE = "negative"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """How many tokens a run used: whole numbers >= 0; None is unknown, which is not zero."""
+
+    total: int | None = None
+    input: int | None = None
+    output: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSummary:
+    """What a tracker has recorded so far; None is not recorded."""
+
+    duration_ms: int | None
+    time_to_first_token_ms: int | None
+    success: bool | None
+    tokens: TokenUsage | None
+    feedback: FeedbackKind | None
+    tool_calls: tuple[str, ...]
+    resumption_token: str
+
+
+class Metrics(TypedDict, total=False):
+    """Metrics to report in one step, in the order in which their events are to leave."""
+
+    duration_ms: int
+    time_to_first_token_ms: int
+    success: bool
+    tokens: TokenUsage
+    feedback: FeedbackKind
+    tool_calls: Sequence[str]
+
+
+Event = tuple[str, int]
+
+
+def _token_events(usage: TokenUsage) -> list[Event]:
+    counts = ("total", usage.total), ("input", usage.input), ("output", usage.output)
+    return [(f"$ld:ai:tokens:{name}", count) for name, count in counts if count]
+
+
+# The names are LaunchDarkly's: https://launchdarkly.com/docs/sdk/features/ai-metrics
+EVENTS: dict[str, Callable[[Any], Sequence[Event]]] = {
+    "duration_ms": lambda ms: (("$ld:ai:duration:total", ms),),
+    "time_to_first_token_ms": lambda ms: (("$ld:ai:tokens:ttf", ms),),
+    "success": lambda success: ((f"$ld:ai:generation:{'success' if success else 'error'}", 1),),
+    "tokens": _token_events,
+    "feedback": lambda kind: ((f"$ld:ai:feedback:user:{kind.value}", 1),),
+}
+
+# Per metric: the method that records it, and what a second call finds there.
+RECORDED = {
+    "duration_ms": ("track_duration", "duration"),
+    "time_to_first_token_ms": ("track_time_to_first_token", "time-to-first-token"),
+    "success": ("track_success", "success/error"),
+    "tokens": ("track_tokens", "token usage"),
+    "feedback": ("track_feedback", "feedback"),
+}

@@ -1,0 +1,130 @@
+"""Resumption tokens: what carries a run to another process.
+
+A token is compact JSON in URL-safe Base64 without padding. It holds which run it was, of which config and variation;
+never model, provider or context. It is not signed, and whoever has one can read it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+__all__ = ["InvalidResumptionToken", "ResumptionToken"]
+
+LONGEST = 4096
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
+_BOM = b"\xef\xbb\xbf"
+
+_encode_raw = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+
+
+class InvalidResumptionToken(ValueError):  # noqa: N818  # the name is fixed by the public API
+    """A resumption token that cannot be read. The message names the fault, never what the token holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumptionToken:
+    """What a resumption token holds.
+
+    `variation_key` is empty and `graph_key` None where the token has none. The fields are those of
+    LaunchDarkly's own SDKs, which read these tokens, and whose tokens are read here.
+    """
+
+    run_id: str
+    config_key: str
+    version: int
+    variation_key: str = ""
+    graph_key: str | None = None
+
+    def encode(self) -> str:
+        """Write the token: text that is safe in a URL, an attribute or a cookie."""
+        fields: dict[str, str | int] = {"runId": self.run_id, "configKey": self.config_key}
+        if self.variation_key:
+            fields["variationKey"] = self.variation_key
+        fields["version"] = self.version
+        if self.graph_key:
+            fields["graphKey"] = self.graph_key
+        try:
+            text = _encode_raw(fields).encode()
+        except UnicodeEncodeError:  # a lone surrogate, which UTF-8 does not have
+            text = _encode_ascii(fields).encode()
+        return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+    @staticmethod
+    def decode(text: object) -> ResumptionToken:
+        """Read a token, padded or not, in the URL-safe or the standard alphabet.
+
+        Raises InvalidResumptionToken, and nothing else, for whatever is not one.
+        """
+        fields = _object(_json(_bytes(text)))
+        return ResumptionToken(
+            run_id=_run_id(fields),
+            config_key=_text(fields, "configKey") or _refuse("the field configKey is empty"),
+            version=_version(fields),
+            variation_key=_text(fields, "variationKey", optional=True),
+            graph_key=_text(fields, "graphKey", optional=True) or None,
+        )
+
+
+def _refuse(fault: str) -> NoReturn:
+    raise InvalidResumptionToken(f"Invalid resumption token: {fault}") from None
+
+
+def _bytes(text: object) -> bytes:
+    if not isinstance(text, str):
+        _refuse(f"it is not text but {type(text).__name__}")
+    if len(text) > LONGEST:
+        _refuse(f"it is longer than {LONGEST} characters")
+    if not text:
+        _refuse("it is empty")
+    body = text.rstrip("=")
+    if not _BASE64.fullmatch(text) or (len(text) != len(body) and len(text) % 4):
+        _refuse("it is not Base64")
+    try:
+        return base64.urlsafe_b64decode(body.translate({43: 45, 47: 95}) + "=" * (-len(body) % 4))
+    except binascii.Error:
+        _refuse("it is not Base64")
+
+
+def _json(raw: bytes) -> object:
+    if raw.startswith(_BOM):
+        _refuse("it begins with a byte-order mark")
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        _refuse("it is not UTF-8")
+    try:
+        return json.loads(text, parse_constant=lambda _: _refuse("it is not JSON"))
+    except (ValueError, RecursionError):
+        _refuse("it is not JSON")
+
+
+def _object(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else _refuse("it is not a JSON object")
+
+
+def _text(fields: dict[str, object], name: str, *, optional: bool = False) -> str:
+    value = fields.get(name)
+    if isinstance(value, str):
+        return value
+    if value is not None:
+        _refuse(f"the field {name} is not a string")
+    return "" if optional else _refuse(f"the field {name} is missing")
+
+
+def _run_id(fields: dict[str, object]) -> str:
+    run_id = _text(fields, "runId")
+    return run_id if _UUID.fullmatch(run_id) else _refuse("the field runId is not a UUID with dashes")
+
+
+def _version(fields: dict[str, object]) -> int:
+    version = fields.get("version")
+    if version is None:
+        _refuse("the field version is missing")
+    return version if type(version) is int else _refuse("the field version is not an integer")

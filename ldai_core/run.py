@@ -1,0 +1,397 @@
+"""One AI run, measured: the one state machine behind every adapter."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ldai_core.endings import collecting, defer, start
+from ldai_core.metrics import Metrics, TokenUsage
+from ldai_core.tracker import AIConfigTracker
+from ldai_core.values import whole_count
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["NOTHING", "OUTPUT", "Call", "Reading", "Run", "Source", "ToolCall", "TracksRuns", "begin_call"]
+
+_log = logging.getLogger(__name__)
+
+
+class TracksRuns(Protocol):
+    """A config: whatever has `create_tracker()`, which returns a fresh tracker each time."""
+
+    def create_tracker(self) -> AIConfigTracker:
+        """Return a new tracker, of a new run."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call with its id: within one call to the provider, the same id again is the same tool call."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one response, or one chunk of a stream, says.
+
+    `usage` counts are cumulative within one call: the newest known one wins, and None is unknown.
+    `output` is True for a chunk that carries output: text, reasoning, a refusal, a fragment of a tool call.
+    `failed` is True where the provider reports a failure without raising.
+    `tool_calls` are the tools that the model asks for, by name.
+    """
+
+    usage: TokenUsage | None = None
+    output: bool = False
+    failed: bool = False
+    tool_calls: tuple[str | ToolCall, ...] = ()
+
+
+# What most chunks say. Readers return these two, so that a stream costs no object a chunk.
+NOTHING = Reading()
+OUTPUT = Reading(output=True)
+
+
+class Run:
+    """One AI run: opened, closed with an outcome, and reported once.
+
+    As a context manager it makes one run of all calls inside, an agent loop say:
+
+        with Run(config) as run:
+            client = wrap_openai(openai, run)
+
+    `source` says which tracker the run reports to: a config (anything with `create_tracker()`), a function that returns
+    a tracker, an AIConfigTracker, or another open Run, which this one joins. A config or a function is asked once, at
+    the first call, so that a run without calls takes no tracker and reports nothing.
+
+    The run is reported when it is closed *and* its last call has ended: duration from opening to closing, time to
+    first token of its first output, tokens summed over its calls, and success unless an exception left the block. It
+    may be used from several threads and tasks. A call begun after the closing works, is not recorded, and costs a
+    warning. A run belongs to the process that opened it: in the child of a fork it reports nothing.
+
+    Raises TypeError for a source of any other kind, and RuntimeError when it is entered a second time.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ask",
+        "_calls",
+        "_closed_ns",
+        "_entered",
+        "_failed",
+        "_first_output_ns",
+        "_lock",
+        "_open_calls",
+        "_outer",
+        "_process",
+        "_reported",
+        "_start_ns",
+        "_tokens_sent",
+        "_tracker",
+        "_warned",
+    )
+
+    def __init__(self, source: Source) -> None:
+        self._outer = source if isinstance(source, Run) else None
+        self._ask = _asking(source)
+        self._tracker: AIConfigTracker | None = None
+        self._lock = Lock()
+        self._process = os.getpid()
+        self._calls: list[Call] = []
+        self._open_calls = 0
+        self._entered = self._failed = self._reported = self._tokens_sent = False
+        self._first_output_ns: int | None = None
+        self._closed_ns: int | None = None
+        self._warned: dict[str, object] = {}
+        self._start_ns = perf_counter_ns()
+
+    def call(self) -> Call:
+        """Begin one request to the provider as a part of this run."""
+        return self._begin(sole=False)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Close the run: an error if there is one, else a success. A second time does nothing.
+
+        GeneratorExit, by which a generator learns that its consumer has left, is a success.
+        """
+        _end(self._close, failed=_is_failure(error))
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if self._entered or self._closed_ns is not None:
+                raise RuntimeError("A run is entered once: make a new Run for each run")
+            self._entered = True
+            if not self._calls:
+                self._start_ns = perf_counter_ns()
+        start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close(error)
+
+    def _begin(self, *, sole: bool) -> Call:
+        call = Call(self, sole=sole)
+        with self._lock:
+            closed = self._closed_ns is not None
+            first = not self._calls
+            if not closed and self._outer is None:
+                self._calls.append(call)
+                self._open_calls += 1
+        if closed:
+            call._ended = True
+            _log.warning("An AI run was closed before this call began; the call works, and is not recorded.")
+        elif self._outer is not None:
+            return self._outer._begin(sole=sole)
+        elif first:
+            self._take_tracker(call)
+        if sole:
+            self._start_ns = perf_counter_ns()  # the clock starts just before the request, not before the factory
+        return call
+
+    def _take_tracker(self, call: Call) -> None:
+        try:
+            tracker = self._ask()
+            if not isinstance(tracker, AIConfigTracker):
+                raise TypeError(f"expected an AIConfigTracker, got {type(tracker).__name__}")  # noqa: TRY301
+            self._tracker = tracker
+        except Exception as error:  # noqa: BLE001  # a factory that raises costs one warning, not the call
+            self._warn("source", f"its source raised {type(error).__name__}; the run is not recorded")
+        except BaseException:
+            with self._lock:  # interrupted before any request was made
+                self._calls.remove(call)
+                self._open_calls -= 1
+            raise
+
+    def _close(self, at_ns: int, *, failed: bool) -> None:
+        with self._lock:
+            if self._closed_ns is None:
+                self._closed_ns = at_ns
+                self._failed = failed
+            due = self._due()
+        self._send(due)
+
+    def _call_ended(self, call: Call, at_ns: int, *, failed: bool) -> None:
+        with self._lock:
+            if not call._ended:
+                call._ended = True
+                self._open_calls -= 1
+                if call._sole and self._closed_ns is None:
+                    self._closed_ns = at_ns
+                    self._failed = failed or call._failed
+            due = self._due()
+        self._send(due)
+
+    def _due(self) -> Metrics | None:
+        """Tell what is to be reported now, and mark it as reported. To be called under the lock.
+
+        The whole outcome once; after that what a resumed loop has brought: tokens not yet sent, and tool calls.
+        """
+        if self._closed_ns is None or self._open_calls or not self._calls or os.getpid() != self._process:
+            return None
+        metrics = Metrics()
+        if not self._reported:
+            self._reported = True
+            metrics["duration_ms"] = self._elapsed_ms(self._closed_ns)
+            if self._first_output_ns is not None:
+                metrics["time_to_first_token_ms"] = self._elapsed_ms(self._first_output_ns)
+            metrics["success"] = not self._failed
+        usage = None if self._tokens_sent else _sum([call._known_usage() for call in self._calls])
+        if usage is not None:
+            self._tokens_sent = True
+            metrics["tokens"] = usage
+        tool_calls = [name for call in self._calls for name in call._unsent_tool_calls()]
+        if tool_calls:
+            metrics["tool_calls"] = tool_calls
+        return metrics
+
+    def _send(self, metrics: Metrics | None) -> None:
+        if not metrics or self._tracker is None:
+            return
+        try:
+            failure = self._tracker.report(metrics)
+        except Exception as error:  # noqa: BLE001  # a tracker that raises costs one warning, not the call
+            failure = error
+        if failure is not None:
+            self._warn("track", f"LaunchDarkly's client raised {type(failure).__name__}; some events are lost")
+
+    def _elapsed_ms(self, at_ns: int) -> int:
+        return max(0, at_ns - self._start_ns) // 1_000_000
+
+    def _warn(self, kind: str, message: str) -> None:
+        first = object()
+        if self._warned.setdefault(kind, first) is first:
+            _log.warning("Measuring an AI run: %s.", message)
+
+
+class Call:
+    """One request to the provider inside a run. Never raises because of what it is told.
+
+    Made by `Run.call()`. Tell it everything that is read with `observe`, and say when it is over with `end`.
+    """
+
+    __slots__ = (
+        "_ended",
+        "_failed",
+        "_run",
+        "_sole",
+        "_tool_call_ids",
+        "_tool_calls",
+        "_tools_sent",
+        "_unreadable",
+        "_usage",
+    )
+
+    def __init__(self, run: Run, *, sole: bool) -> None:
+        self._run = run
+        self._sole = sole
+        self._ended = self._failed = self._unreadable = False
+        self._usage: dict[str, int] = {}
+        self._tool_calls: list[str] = []
+        self._tools_sent = 0
+        self._tool_call_ids: set[str] = set()
+
+    def observe(self, reading: Reading) -> None:
+        """Take in what was just read: usage, the first output, a failure, tool calls."""
+        run = self._run
+        if reading is NOTHING or (reading is OUTPUT and run._first_output_ns is not None):
+            return
+        try:
+            counts = self._counts(reading.usage)
+            with run._lock:
+                self._observe(reading, counts)
+        except Exception as error:  # noqa: BLE001  # no Reading at all, or one made of the wrong things
+            self._lose(error)
+
+    def read(self, read: Callable[[Any], Reading], item: object) -> Reading:
+        """Read `item` and observe the reading. A reader that raises costs one warning and this call's tokens."""
+        try:
+            reading = read(item)
+        except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
+            self._lose(error)
+            return NOTHING
+        self.observe(reading)
+        return reading
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that the request is over: failed if there is an error. A second time does nothing.
+
+        Nothing but this: when a loop over a stream was broken off and is resumed, tokens and tool calls that the run
+        has not reported yet are reported at its second end. GeneratorExit is a consumer that has left: no failure.
+        """
+        _end(self._end, failed=_is_failure(error))
+
+    def abandon(self) -> None:
+        """End the request from a finaliser: safe wherever a garbage collection may happen."""
+        if not self._ended:
+            at_ns = perf_counter_ns()
+            defer(partial(self._end, at_ns, failed=False))
+
+    def _end(self, at_ns: int, *, failed: bool) -> None:
+        self._run._call_ended(self, at_ns, failed=failed)
+
+    def _counts(self, usage: TokenUsage | None) -> dict[str, int]:
+        if usage is None:
+            return {}
+        counts = {"total": usage.total, "input": usage.input, "output": usage.output}
+        known = {name: whole_count(count) for name, count in counts.items() if count is not None}
+        if None in known.values():
+            self._warn("count", "the provider sent a token count that is no whole number >= 0; it is dropped")
+        return {name: count for name, count in known.items() if count is not None}
+
+    def _observe(self, reading: Reading, counts: dict[str, int]) -> None:
+        run = self._run
+        if reading.output and run._first_output_ns is None and run._closed_ns is None:
+            run._first_output_ns = perf_counter_ns()
+        self._failed = self._failed or reading.failed
+        self._usage.update(counts)
+        for tool_call in reading.tool_calls:
+            name, call_id = (tool_call, None) if isinstance(tool_call, str) else (tool_call.name, tool_call.id)
+            if name and (call_id is None or call_id not in self._tool_call_ids):
+                self._tool_calls.append(name)
+            if call_id is not None:
+                self._tool_call_ids.add(call_id)
+
+    def _known_usage(self) -> dict[str, int]:
+        if self._unreadable:
+            return {}
+        usage = self._usage
+        if "total" not in usage and "input" in usage and "output" in usage:
+            return {**usage, "total": usage["input"] + usage["output"]}
+        return usage
+
+    def _unsent_tool_calls(self) -> list[str]:
+        unsent = self._tool_calls[self._tools_sent :]
+        self._tools_sent += len(unsent)
+        return unsent
+
+    def _lose(self, error: Exception) -> None:
+        self._unreadable = True
+        self._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
+
+    def _warn(self, kind: str, message: str) -> None:
+        self._run._warn(kind, message)
+
+
+Source = TracksRuns | Callable[[], AIConfigTracker] | AIConfigTracker | Run
+
+
+def begin_call(source: Source) -> Call:
+    """Begin the one call of a run of its own, which ends with it; in an open Run, one more call of that run."""
+    if isinstance(source, Run):
+        return source.call()
+    return Run(source)._begin(sole=True)
+
+
+def _asking(source: Source) -> Callable[[], object]:
+    if isinstance(source, (AIConfigTracker, Run)):
+        return lambda: source
+    create_tracker = getattr(source, "create_tracker", source)
+    if callable(create_tracker):
+        return create_tracker
+    raise TypeError(
+        "source: expected an AI Config (anything with create_tracker()), a function that returns a tracker,"
+        f" an AIConfigTracker or a Run, got {type(source).__name__}"
+    )
+
+
+def _is_failure(error: BaseException | None) -> bool:
+    return error is not None and not isinstance(error, GeneratorExit)
+
+
+def _end(end: Callable[..., None], *, failed: bool) -> None:
+    """End now, or, where a garbage collection is going on and no lock may be taken, soon; it counts from now."""
+    at_ns = perf_counter_ns()
+    if collecting():
+        defer(partial(end, at_ns, failed=failed))
+    else:
+        end(at_ns, failed=failed)
+
+
+def _sum(usages: list[dict[str, int]]) -> TokenUsage | None:
+    """Add up what is known, count by count; None where nothing was used."""
+    total, input_, output = (
+        sum(known) if (known := [usage[name] for usage in usages if name in usage]) else None
+        for name in ("total", "input", "output")
+    )
+    return TokenUsage(total, input_, output) if total or input_ or output else None

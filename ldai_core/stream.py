@@ -1,0 +1,237 @@
+"""Streams, measured to their end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from inspect import isawaitable, iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ldai_core.endings import start
+from ldai_core.run import Call, Reading, Source, begin_call
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+__all__ = ["AsyncTrackedStream", "TrackedStream", "follow", "track_metrics_of", "track_metrics_of_async"]
+
+T = TypeVar("T")
+Read = Callable[[Any], Reading]
+
+_OWN = frozenset({"_stream", "_call", "_read", "_hide"})
+_CLOSING = frozenset({"close", "aclose"})
+
+
+class _Tracked(Generic[T]):
+    """What both kinds of stream share: everything but the awaiting."""
+
+    __slots__ = ("__weakref__", "_call", "_hide", "_read", "_stream")
+
+    def __init__(self, stream: Any, call: Call, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
+        # Any: the provider's stream is whatever it is, and everything is forwarded to it.
+        self._stream = stream
+        self._call = call
+        self._read = read
+        self._hide = hide
+        start()
+
+    def _keeps(self, chunk: T) -> bool:
+        """Read one chunk, and say whether it is kept from the consumer: it was our own request that brought it."""
+        reading = self._call.read(self._read, chunk)
+        return reading.usage is not None and self._hide is not None and self._hide(chunk)
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the stream's own `close`, sync or async: when it is through, so is the call."""
+
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            try:
+                closed = close(*args, **kwargs)
+            except BaseException:
+                self._call.end()
+                raise
+            if isawaitable(closed):
+                return self._awaiting(closed)
+            self._call.end()
+            return closed
+
+        return closing
+
+    async def _awaiting(self, closed: Awaitable[T]) -> T:
+        try:
+            return await closed
+        finally:
+            self._call.end()
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The class of the provider's stream, so that `isinstance` sees what it would see without us."""
+        return self._stream.__class__  # type: ignore[no-any-return]
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(object.__getattribute__(self, "_stream"), name)
+        return self._closing(value) if name in _CLOSING else value
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._stream, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._stream, name)
+
+    def __repr__(self) -> str:
+        return repr(self._stream)
+
+    def __del__(self) -> None:
+        try:
+            call = object.__getattribute__(self, "_call")
+        except AttributeError:  # copied or unpickled, and never begun
+            return
+        call.abandon()
+
+
+class TrackedStream(_Tracked[T], Iterator[T]):
+    """A provider's stream that ends `call` when it ends, however that comes about.
+
+    Read to its end, failed, broken off, closed, left by `with`, or dropped: the first of these ends the call, the
+    others do nothing. A `for` loop that is broken off ends it at the break, also while the stream is still
+    referenced; when the loop is resumed, tokens and tool calls not yet reported are reported at its second end.
+    Everything else is forwarded to the provider's stream, and `isinstance` sees that stream's class. No chunk is kept.
+
+    `read` is given each chunk. Where `hide` says so, a chunk that carries usage is read and not handed on.
+    """
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[T]:  # noqa: PYI034  # a new one for every loop
+        # A generator per loop costs the least per chunk, and its own closing is how a break is seen.
+        keeps = self._keeps
+        try:
+            for chunk in self._stream:
+                if not keeps(chunk):
+                    yield chunk
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        self._call.end()
+
+    def __next__(self) -> T:
+        try:
+            chunk: T = next(self._stream)
+            while self._keeps(chunk):
+                chunk = next(self._stream)
+        except StopIteration:
+            self._call.end()
+            raise
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        return chunk
+
+    def __enter__(self) -> Self:
+        self._stream.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return self._stream.__exit__(kind, error, traceback)  # type: ignore[no-any-return]
+        finally:
+            self._call.end()
+
+
+class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
+    """Same as TrackedStream, but for `async for`.
+
+    A loop that is broken off is seen when the event loop closes its generator, within a turn or two.
+    """
+
+    __slots__ = ()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        keeps = self._keeps
+        try:
+            async for chunk in self._stream:
+                if not keeps(chunk):
+                    yield chunk
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        self._call.end()
+
+    async def __anext__(self) -> T:
+        try:
+            chunk: T = await anext(self._stream)
+            while self._keeps(chunk):
+                chunk = await anext(self._stream)
+        except StopAsyncIteration:
+            self._call.end()
+            raise
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        return chunk
+
+    async def __aenter__(self) -> Self:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        try:
+            return await self._stream.__aexit__(kind, error, traceback)  # type: ignore[no-any-return]
+        finally:
+            self._call.end()
+
+
+def follow(
+    call: Call, result: T, read: Read, read_chunk: Read | None = None, *, hide: Callable[[Any], bool] | None = None
+) -> T:
+    """Measure what a request returned: a stream to its end, anything else at once."""
+    kind = type(result)
+    if hasattr(kind, "__next__"):
+        return TrackedStream(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]  # its double
+    if hasattr(kind, "__anext__"):
+        return AsyncTrackedStream(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]
+    call.read(read, result)
+    call.end()
+    return result
+
+
+def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
+    """Call `func`, and record the AI run that it makes: any provider, given a function that reads its results.
+
+    `func` returns a response, which `read` is given at once, or a stream (it has `__next__` or `__anext__`), which is
+    measured to its end, `read` being given each chunk; what comes back is the response itself, or a stream that
+    forwards everything. When `func` raises, duration and error are recorded and the same exception goes on.
+
+    A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
+    run, call `create_tracker` on the AI Config. `tracker` may be any source: see `Run`.
+    """
+    if iscoroutinefunction(func):
+        raise TypeError("func: expected an ordinary function, got a coroutine function; use the async form")
+    call = begin_call(tracker)
+    try:
+        result = func()
+    except BaseException as error:
+        call.end(error)
+        raise
+    return follow(call, result, read)
+
+
+async def track_metrics_of_async(tracker: Source, read: Read, func: Callable[[], Awaitable[T]]) -> T:
+    """Record the AI run that `func` makes, like `track_metrics_of`; `func` returns an awaitable.
+
+    A cancellation is an error, and goes on at once.
+    """
+    call = begin_call(tracker)
+    try:
+        result = await func()
+    except BaseException as error:
+        call.end(error)
+        raise
+    return follow(call, result, read)

@@ -1,0 +1,349 @@
+"""The tracker: reports the metrics of one AI run to LaunchDarkly, each at most once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from inspect import iscoroutinefunction
+from time import perf_counter_ns
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
+
+from ldai_core.arguments import check_client, check_context, check_text, check_type
+from ldai_core.metrics import EVENTS, RECORDED, FeedbackKind, Metrics, MetricSummary, TokenUsage
+from ldai_core.resumption import ResumptionToken
+from ldai_core.values import whole_count, whole_ms
+
+if TYPE_CHECKING:
+    from ldclient import Context
+
+__all__ = [
+    "AIConfigTracker",
+    "EventClient",
+    "new_run_id",
+]
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_ORDINARY_BITS = 64
+
+
+class EventClient(Protocol):
+    """What a tracker needs of a LaunchDarkly client: `ldclient.LDClient`, or a double that has `track`.
+
+    Source: https://launchdarkly-python-sdk.readthedocs.io/en/latest/api-main.html#ldclient.client.LDClient.track
+    """
+
+    def track(self, event_name: str, context: Context, data: Any = None, metric_value: Any = None) -> None:
+        """Send one custom event."""
+        ...
+
+
+class AIConfigTracker:
+    """Reports one AI run to LaunchDarkly, each metric at most once.
+
+    Every tracker is one run: its `run_id` is on all its events. A second call for a metric sends nothing,
+    changes nothing, and logs one warning; the metrics of different runs cannot be combined. For the next run call
+    `create_tracker` on the AI Config again. Trackers may be shared between threads.
+
+    No method raises because of LaunchDarkly: when the client's `track` does, one warning names the
+    exception's type, and the metric counts as recorded. A value that may not leave (a negative duration, say) is one
+    warning too, and the metric stays open.
+
+    Trackers come from `AIConfig.create_tracker` and `AIClient.create_tracker`. One made by hand with a `run_id`
+    that is no UUID works, but its resumption token cannot be read back.
+    """
+
+    __slots__ = (
+        "_data",
+        "_ld_client",
+        "_recorded",
+        "_token",
+        "_tool_calls",
+        "config_key",
+        "context",
+        "graph_key",
+        "model_key",
+        "model_name",
+        "model_version",
+        "provider_name",
+        "run_id",
+        "variation_key",
+        "version",
+    )
+
+    def __init__(  # noqa: PLR0913  # the facts of a run, by keyword
+        self,
+        *,
+        ld_client: EventClient,
+        run_id: str,
+        config_key: str,
+        variation_key: str | None,
+        version: int,
+        context: Context,
+        model_name: str | None,
+        provider_name: str | None,
+        model_key: str | None = None,
+        model_version: int | None = None,
+        graph_key: str | None = None,
+    ) -> None:
+        check_client(ld_client, "track")
+        self._ld_client = ld_client
+        self.run_id = check_text("run_id", run_id)
+        self.config_key = check_text("config_key", config_key)
+        self.variation_key = variation_key or ""
+        self.version = check_type("version", version, int, "an int")
+        self.context = check_context(context)
+        self.model_name = model_name or ""
+        self.provider_name = provider_name or ""
+        self.model_key = model_key
+        self.model_version = model_version
+        self.graph_key = graph_key
+        self._data: dict[str, str | int] | None = None
+        self._token: str | None = None
+        # The guards. A metric is claimed by putting a tuple here that is nobody else's, which is atomic.
+        self._recorded: dict[str, tuple[Any]] = {}
+        self._tool_calls: list[str] = []
+
+    @classmethod
+    def from_resumption_token(cls, token: str, ld_client: EventClient, context: Context) -> AIConfigTracker:
+        """Go on with the run that `token` names, on behalf of `context`.
+
+        Events carry the run's own `runId`; a token does not hold model and provider, so their names are empty. What
+        the first process recorded is not known here: record what it did not, feedback above all.
+
+        Raises InvalidResumptionToken (a ValueError) for a token that cannot be read.
+        """
+        read = ResumptionToken.decode(token)
+        return cls(
+            ld_client=ld_client,
+            run_id=read.run_id,
+            config_key=read.config_key,
+            variation_key=read.variation_key,
+            version=read.version,
+            context=context,
+            model_name="",
+            provider_name="",
+            graph_key=read.graph_key,
+        )
+
+    @property
+    def resumption_token(self) -> str:
+        """What carries this run to another process: see `AIClient.create_tracker`. Made once, when first asked for."""
+        if self._token is None:
+            self._token = ResumptionToken(
+                self.run_id, self.config_key, self.version, self.variation_key, self.graph_key
+            ).encode()
+        return self._token
+
+    @property
+    def summary(self) -> MetricSummary:
+        """What has been recorded on this tracker so far."""
+        recorded = {metric: box[0] for metric, box in self._recorded.copy().items()}
+        return MetricSummary(
+            duration_ms=recorded.get("duration_ms"),
+            time_to_first_token_ms=recorded.get("time_to_first_token_ms"),
+            success=recorded.get("success"),
+            tokens=recorded.get("tokens"),
+            feedback=recorded.get("feedback"),
+            tool_calls=tuple(self._tool_calls),
+            resumption_token=self.resumption_token,
+        )
+
+    def track_duration(self, duration_ms: float) -> None:
+        """Record how long the run took: milliseconds >= 0, rounded down to whole ones."""
+        whole = whole_ms(duration_ms)
+        if whole is None:
+            self._refuse("track_duration", "a finite number of milliseconds >= 0", duration_ms)
+        else:
+            self._record({"duration_ms": whole})
+
+    def track_duration_of(self, func: Callable[[], T]) -> T:
+        """Call `func`, record how long it took, also when it raises, and return what it returned.
+
+        A second time, `func` is called again and its duration dropped, with a warning. `func` is an ordinary
+        function: a TypeError refuses a coroutine function, which would be timed without being run.
+        """
+        if iscoroutinefunction(func):
+            raise TypeError("func: expected an ordinary function, got a coroutine function; use track_metrics_of_async")
+        start_ns = perf_counter_ns()
+        try:
+            return func()
+        finally:
+            self.track_duration((perf_counter_ns() - start_ns) / 1_000_000)
+
+    def track_time_to_first_token(self, time_to_first_token_ms: float) -> None:
+        """Record when the first output arrived: milliseconds >= 0 from just before the request, rounded down."""
+        whole = whole_ms(time_to_first_token_ms)
+        if whole is None:
+            self._refuse("track_time_to_first_token", "a finite number of milliseconds >= 0", time_to_first_token_ms)
+        else:
+            self._record({"time_to_first_token_ms": whole})
+
+    def track_tokens(self, tokens: TokenUsage) -> None:
+        """Record the token usage: one event for each count above zero.
+
+        A count that is no whole number >= 0 is dropped alone, with a warning. Without any count there is no event,
+        and the metric stays open.
+        """
+        if not isinstance(tokens, TokenUsage):
+            self._refuse("track_tokens", "a TokenUsage", tokens)
+            return
+        total, input_, output = (
+            self._count(name, count)
+            for name, count in (("total", tokens.total), ("input", tokens.input), ("output", tokens.output))
+        )
+        if total or input_ or output:
+            self._record({"tokens": TokenUsage(total, input_, output)})
+
+    def track_success(self) -> None:
+        """Record that the run succeeded. Success and error share one guard: whichever comes first stays."""
+        self._record({"success": True})
+
+    def track_error(self) -> None:
+        """Record that the run failed. Success and error share one guard: whichever comes first stays."""
+        self._record({"success": False})
+
+    def track_feedback(self, kind: FeedbackKind | str) -> None:
+        """Record what the user thought: a FeedbackKind, or its value "positive" or "negative".
+
+        Raises ValueError for anything else; the metric stays open then.
+        """
+        try:
+            feedback = FeedbackKind(kind)
+        except ValueError:
+            raise ValueError(
+                f"kind: expected FeedbackKind.POSITIVE, FeedbackKind.NEGATIVE, 'positive' or 'negative', got {kind!r}"
+            ) from None
+        self._record({"feedback": feedback})
+
+    def track_tool_call(self, key: str) -> None:
+        """Record that the model asked for the tool `key`; each call of this method is one event."""
+        self.track_tool_calls((key,))
+
+    def track_tool_calls(self, keys: Iterable[str]) -> None:
+        """Record several tool calls, one event each; a bare string is one key.
+
+        A key that is no non-empty string is skipped, with a warning.
+        """
+        if isinstance(keys, str):
+            keys = (keys,)
+        if not isinstance(keys, Iterable):
+            self._refuse("track_tool_calls", "tool keys", keys)
+            return
+        tool_calls = []
+        for key in keys:
+            if _is_tool_key(key):
+                tool_calls.append(key)
+            else:
+                self._refuse("track_tool_calls", "a non-empty string as tool key", key)
+        self._record({"tool_calls": tool_calls})
+
+    def report(self, metrics: Metrics) -> Exception | None:
+        """Record several metrics in one step: what a run does when it is over.
+
+        All guards are claimed before the first event is sent; a metric that was recorded before is skipped with its
+        warning, and the others are sent. The values are taken as they are: see `ldai_core.values`.
+        Returns an exception that the LaunchDarkly client raised, if it did; the remaining events are sent all the same.
+        """
+        claimed = [item for item in metrics.items() if item[0] == "tool_calls" or self._claim(*item)]
+        data = self._run_data()
+        failure: Exception | None = None
+        for metric, value in claimed:
+            if metric == "tool_calls":
+                failure = self._send_tool_calls(data, value) or failure  # type: ignore[arg-type]  # by its key
+                continue
+            for name, number in EVENTS[metric](value):
+                failure = self._send(name, data, number) or failure
+        return failure
+
+    def _record(self, metrics: Metrics) -> None:
+        failure = self.report(metrics)
+        if failure is not None:
+            _log.warning(
+                "LaunchDarkly's client raised %s; an event of an AI run was lost. %s",
+                type(failure).__name__,
+                self._run_data(),
+            )
+
+    def _claim(self, metric: str, value: object) -> bool:
+        box = (value,)
+        if self._recorded.setdefault(metric, box) is box:
+            return True
+        method, what = RECORDED[metric]
+        if metric == "success" and not value:
+            method = "track_error"
+        _log.warning(
+            "Skipping %s: %s already recorded on this tracker. Call create_tracker on the AI Config for a new run. %s",
+            method,
+            what,
+            self._run_data(),
+        )
+        return False
+
+    def _send(self, name: str, data: dict[str, str | int], number: int) -> Exception | None:
+        try:
+            self._ld_client.track(name, self.context, data, number)
+        except Exception as failure:  # noqa: BLE001  # whatever a client raises is not the application's concern
+            return failure
+        return None
+
+    def _send_tool_calls(self, data: dict[str, str | int], keys: Sequence[str]) -> Exception | None:
+        failure = None
+        for key in keys:
+            self._tool_calls.append(key)
+            failure = self._send("$ld:ai:tool_call", {**data, "toolKey": key}, 1) or failure
+        return failure
+
+    def _run_data(self) -> dict[str, str | int]:
+        # One dict for all events of the run: the base SDK keeps a reference until it flushes.
+        if self._data is None:
+            data: dict[str, str | int] = {
+                "runId": self.run_id,
+                "configKey": self.config_key,
+                "version": self.version,
+                "modelName": self.model_name,
+                "providerName": self.provider_name,
+            }
+            if self.variation_key:
+                data["variationKey"] = self.variation_key
+            if self.model_key:
+                data["modelKey"] = self.model_key
+            if self.model_version is not None:
+                data["modelVersion"] = self.model_version
+            if self.graph_key:
+                data["graphKey"] = self.graph_key
+            self._data = data
+        return self._data
+
+    def _count(self, name: str, count: object) -> int | None:
+        whole = whole_count(count)
+        if whole is None and count is not None:
+            self._refuse("track_tokens", f"a whole number >= 0 as {name}", count)
+        return whole
+
+    def _refuse(self, method: str, expected: str, value: object) -> None:
+        _log.warning("Ignoring %s: expected %s, got %s. %s", method, expected, _shown(value), self._run_data())
+
+
+def new_run_id() -> str:
+    """Make the id of a run: a random (version 4) UUID in its canonical lower-case form.
+
+    Straight from the system's randomness, which is safe after a fork and costs a third of `uuid.uuid4`.
+    Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
+    """
+    digits = os.urandom(16).hex()
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+def _is_tool_key(key: object) -> TypeGuard[str]:
+    return isinstance(key, str) and key != ""
+
+
+def _shown(value: object) -> str:
+    """Show a number of ordinary size; of anything else the type alone, for it may be a piece of a prompt."""
+    ordinary = type(value) in {bool, float} or (type(value) is int and value.bit_length() <= _ORDINARY_BITS)
+    return repr(value) if ordinary else type(value).__name__

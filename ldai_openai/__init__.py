@@ -1,0 +1,16 @@
+"""Measures the AI runs of an OpenAI client: `wrap_openai(client, source)`."""
+
+from ldai_openai.client import track_openai_metrics, track_openai_metrics_async, wrap_openai
+from ldai_openai.params import chat_params
+from ldai_openai.readings import read_chat_chunk, read_chat_completion, read_openai, read_usage
+
+__all__ = [
+    "chat_params",
+    "read_chat_chunk",
+    "read_chat_completion",
+    "read_openai",
+    "read_usage",
+    "track_openai_metrics",
+    "track_openai_metrics_async",
+    "wrap_openai",
+]
