@@ -35,9 +35,9 @@ def check_context(context: Context) -> Context:
 
 def check_client(ld_client: object, *methods: str) -> None:
     """Refuse a LaunchDarkly client that lacks one of `methods`; test doubles that have them are fine."""
-    missing = [name for name in methods if not callable(getattr(ld_client, name, None))]
-    if missing:
-        raise TypeError(
-            f"ld_client: expected a LaunchDarkly client with the method(s) {', '.join(methods)},"
-            f" got {type(ld_client).__name__} without {', '.join(missing)}"
-        )
+    for method in methods:
+        if not callable(getattr(ld_client, method, None)):
+            raise TypeError(
+                f"ld_client: expected a LaunchDarkly client with {' and '.join(methods)},"
+                f" got {type(ld_client).__name__} without {method}"
+            )

@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 # Who sends the event that names this library, as in LaunchDarkly's own SDKs.
 _OURSELVES = Context.builder("ld-internal-tracking").kind("ld_ai").anonymous(True).build()
+_DISABLED = AIConfigDefault.disabled()
 _SDK_INFO = {"aiSdkName": "ldai-adapters", "aiSdkVersion": __version__, "aiSdkLanguage": "python"}
 
 
@@ -70,7 +71,7 @@ class AIClient:
         check_text("key", key)
         check_context(context)
         if default is None:
-            default = AIConfigDefault.disabled()
+            default = _DISABLED
         check_type("default", default, AIConfigDefault, "an AIConfigDefault or None")
         if variables is not None:
             check_type("variables", variables, Mapping, "a mapping or None")
@@ -133,6 +134,8 @@ class AIClient:
 
 def _served_default(default: AIConfigDefault) -> dict[str, Any]:
     """Write the default for the base SDK, which sends it along in its own events: a copy, and strict JSON."""
+    if default is _DISABLED:
+        return {"_ldMeta": {"enabled": False}}
     parts = default.to_dict()
     try:
         copy: dict[str, Any] = json.loads(json.dumps(parts, allow_nan=False))

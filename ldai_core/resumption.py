@@ -6,12 +6,15 @@ never model, provider or context. It is not signed, and whoever has one can read
 
 from __future__ import annotations
 
-import base64
 import binascii
 import json
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["InvalidResumptionToken", "ResumptionToken"]
 
@@ -20,8 +23,8 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}")
 _BOM = b"\xef\xbb\xbf"
 
-_encode_raw = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_encode_ascii = json.JSONEncoder(ensure_ascii=True, separators=(",", ":")).encode
+_quote_raw = json.JSONEncoder(ensure_ascii=False).encode
+_quote_ascii = json.JSONEncoder(ensure_ascii=True).encode
 
 
 class InvalidResumptionToken(ValueError):  # noqa: N818  # the name is fixed by the public API
@@ -44,17 +47,20 @@ class ResumptionToken:
 
     def encode(self) -> str:
         """Write the token: text that is safe in a URL, an attribute or a cookie."""
-        fields: dict[str, str | int] = {"runId": self.run_id, "configKey": self.config_key}
-        if self.variation_key:
-            fields["variationKey"] = self.variation_key
-        fields["version"] = self.version
-        if self.graph_key:
-            fields["graphKey"] = self.graph_key
         try:
-            text = _encode_raw(fields).encode()
+            text = self._json(_quote_raw).encode()
         except UnicodeEncodeError:  # a lone surrogate, which UTF-8 does not have
-            text = _encode_ascii(fields).encode()
-        return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+            text = self._json(_quote_ascii).encode()
+        return urlsafe_b64encode(text).rstrip(b"=").decode()
+
+    def _json(self, quote: Callable[[str], str]) -> str:
+        """Write the fields in their order, without those that are empty."""
+        variation = f',"variationKey":{quote(self.variation_key)}' if self.variation_key else ""
+        graph = f',"graphKey":{quote(self.graph_key)}' if self.graph_key else ""
+        return (
+            f'{{"runId":{quote(self.run_id)},"configKey":{quote(self.config_key)}{variation}'
+            f',"version":{self.version:d}{graph}}}'
+        )
 
     @staticmethod
     def decode(text: object) -> ResumptionToken:
@@ -87,7 +93,7 @@ def _bytes(text: object) -> bytes:
     if not _BASE64.fullmatch(text) or (len(text) != len(body) and len(text) % 4):
         _refuse("it is not Base64")
     try:
-        return base64.urlsafe_b64decode(body.translate({43: 45, 47: 95}) + "=" * (-len(body) % 4))
+        return urlsafe_b64decode(body.translate({43: 45, 47: 95}) + "=" * (-len(body) % 4))
     except binascii.Error:
         _refuse("it is not Base64")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
+from operator import is_
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
@@ -191,12 +192,11 @@ class AIConfigTracker:
         if not isinstance(tokens, TokenUsage):
             self._refuse("track_tokens", "a TokenUsage", tokens)
             return
-        total, input_, output = (
-            self._count(name, count)
-            for name, count in (("total", tokens.total), ("input", tokens.input), ("output", tokens.output))
-        )
+        counts = tokens.total, tokens.input, tokens.output
+        total, input_, output = known = tuple(map(self._count, ("total", "input", "output"), counts))
         if total or input_ or output:
-            self._record({"tokens": TokenUsage(total, input_, output)})
+            unchanged = all(map(is_, known, counts))
+            self._record({"tokens": tokens if unchanged else TokenUsage(total, input_, output)})
 
     def track_success(self) -> None:
         """Record that the run succeeded. Success and error share one guard: whichever comes first stays."""
@@ -248,15 +248,21 @@ class AIConfigTracker:
         warning, and the others are sent. The values are taken as they are: see `ldai_core.values`.
         Returns an exception that the LaunchDarkly client raised, if it did; the remaining events are sent all the same.
         """
-        claimed = [item for item in metrics.items() if item[0] == "tool_calls" or self._claim(*item)]
         data = self._run_data()
+        events: list[tuple[str, dict[str, str | int], int]] = []
+        for metric, value in metrics.items():
+            if metric in EVENTS and self._claim(metric, value):
+                events += [(name, data, number) for name, number in EVENTS[metric](value)]
+        for key in metrics.get("tool_calls", ()):
+            self._tool_calls.append(key)
+            events.append(("$ld:ai:tool_call", {**data, "toolKey": key}, 1))
+        track, context = self._ld_client.track, self.context
         failure: Exception | None = None
-        for metric, value in claimed:
-            if metric == "tool_calls":
-                failure = self._send_tool_calls(data, value) or failure  # type: ignore[arg-type]  # by its key
-                continue
-            for name, number in EVENTS[metric](value):
-                failure = self._send(name, data, number) or failure
+        for name, event_data, number in events:
+            try:
+                track(name, context, event_data, number)
+            except Exception as error:  # noqa: BLE001  # whatever a client raises is not the application's concern
+                failure = error
         return failure
 
     def _record(self, metrics: Metrics) -> None:
@@ -282,20 +288,6 @@ class AIConfigTracker:
             self._run_data(),
         )
         return False
-
-    def _send(self, name: str, data: dict[str, str | int], number: int) -> Exception | None:
-        try:
-            self._ld_client.track(name, self.context, data, number)
-        except Exception as failure:  # noqa: BLE001  # whatever a client raises is not the application's concern
-            return failure
-        return None
-
-    def _send_tool_calls(self, data: dict[str, str | int], keys: Sequence[str]) -> Exception | None:
-        failure = None
-        for key in keys:
-            self._tool_calls.append(key)
-            failure = self._send("$ld:ai:tool_call", {**data, "toolKey": key}, 1) or failure
-        return failure
 
     def _run_data(self) -> dict[str, str | int]:
         # One dict for all events of the run: the base SDK keeps a reference until it flushes.

@@ -1,0 +1,84 @@
+"""What the servers of the tests have in common: HTTP/1.1 on a loopback port of its own, in threads that end with it."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection: reads a request's body, and writes an answer, whole or in chunks."""
+
+    protocol_version = "HTTP/1.1"
+
+    def body(self) -> bytes:
+        """Read the request's body."""
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def answer(self, status: int, body: object = None, headers: dict[str, str] | None = None) -> None:
+        """Answer with JSON, or with nothing."""
+        content = b"" if body is None else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def begin_chunks(self, content_type: str) -> None:
+        """Begin an answer that comes in chunks."""
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def chunk(self, content: bytes) -> None:
+        """Write one chunk; an empty one is the end."""
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.wfile.flush()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's signature
+        """Keep quiet."""
+
+
+class Server:
+    """A server that is up inside its `with` block."""
+
+    handler: type[Handler]
+
+    def __init__(self) -> None:
+        self._http = _Http(("127.0.0.1", 0), self.handler)
+        self._http.owner = self
+        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name=type(self).__name__, daemon=True)
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._http.shutdown()
+        self._thread.join()
+        self._http.server_close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    owner: Server
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let a client go that has gone: the tests cut connections all the time."""
