@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from ldclient import Context
 
@@ -16,9 +16,6 @@ from ldai_core.template import render
 from ldai_core.tracker import AIConfigTracker, EventClient, new_run_id
 from ldai_core.variation import Variation, fallback_variation, read_variation
 from ldai_core.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["AIClient", "FlagClient"]
 
@@ -84,7 +81,7 @@ class AIClient:
             provider=variation.provider,
             messages=_interpolate(key, variation.messages, context, variables),
             tools=variation.tools,
-            tracker_factory=self._tracker_factory(key, context, variation),
+            tracker_factory=self._tracker(key, context, variation).for_new_run,
         )
 
     def create_tracker(self, token: str, context: Context) -> AIConfigTracker:
@@ -105,25 +102,20 @@ class AIClient:
         read = None if value is absent else read_variation(key, value)
         return fallback_variation(default) if read is None else read
 
-    def _tracker_factory(self, key: str, context: Context, variation: Variation) -> Callable[[], AIConfigTracker]:
-        model_name = variation.model.name if variation.model else ""
-        provider_name = variation.provider.name if variation.provider else ""
-
-        def create_tracker() -> AIConfigTracker:
-            return AIConfigTracker(
-                ld_client=self._ld_client,
-                run_id=new_run_id(),
-                config_key=key,
-                variation_key=variation.variation_key,
-                version=variation.version,
-                context=context,
-                model_name=model_name,
-                provider_name=provider_name,
-                model_key=variation.model_key,
-                model_version=variation.model_version,
-            )
-
-        return create_tracker
+    def _tracker(self, key: str, context: Context, variation: Variation) -> AIConfigTracker:
+        """Make the one tracker of a config that its runs' trackers are modelled on."""
+        return AIConfigTracker(
+            ld_client=self._ld_client,
+            run_id=new_run_id(),
+            config_key=key,
+            variation_key=variation.variation_key,
+            version=variation.version,
+            context=context,
+            model_name=variation.model.name if variation.model else "",
+            provider_name=variation.provider.name if variation.provider else "",
+            model_key=variation.model_key,
+            model_version=variation.model_version,
+        )
 
     def _track(self, name: str, context: Context, data: object) -> None:
         try:

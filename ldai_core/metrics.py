@@ -56,15 +56,21 @@ Event = tuple[str, int]
 
 
 def _token_events(usage: TokenUsage) -> list[Event]:
-    counts = ("total", usage.total), ("input", usage.input), ("output", usage.output)
-    return [(f"$ld:ai:tokens:{name}", count) for name, count in counts if count]
+    events: list[Event] = []
+    if usage.total:
+        events.append(("$ld:ai:tokens:total", usage.total))
+    if usage.input:
+        events.append(("$ld:ai:tokens:input", usage.input))
+    if usage.output:
+        events.append(("$ld:ai:tokens:output", usage.output))
+    return events
 
 
 # The names are LaunchDarkly's: https://launchdarkly.com/docs/sdk/features/ai-metrics
 EVENTS: dict[str, Callable[[Any], Sequence[Event]]] = {
     "duration_ms": lambda ms: (("$ld:ai:duration:total", ms),),
     "time_to_first_token_ms": lambda ms: (("$ld:ai:tokens:ttf", ms),),
-    "success": lambda success: ((f"$ld:ai:generation:{'success' if success else 'error'}", 1),),
+    "success": lambda success: (("$ld:ai:generation:success" if success else "$ld:ai:generation:error", 1),),
     "tokens": _token_events,
     "feedback": lambda kind: ((f"$ld:ai:feedback:user:{kind.value}", 1),),
 }

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
-from operator import is_
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
@@ -59,6 +58,7 @@ class AIConfigTracker:
 
     __slots__ = (
         "_data",
+        "_facts",
         "_ld_client",
         "_recorded",
         "_token",
@@ -74,6 +74,12 @@ class AIConfigTracker:
         "variation_key",
         "version",
     )
+
+    _data: dict[str, str | int] | None
+    _token: str | None
+    # The guards. A metric is claimed by putting a tuple here that is nobody else's, which is atomic.
+    _recorded: dict[str, tuple[Any]]
+    _tool_calls: list[str]
 
     def __init__(  # noqa: PLR0913  # the facts of a run, by keyword
         self,
@@ -102,11 +108,26 @@ class AIConfigTracker:
         self.model_key = model_key
         self.model_version = model_version
         self.graph_key = graph_key
-        self._data: dict[str, str | int] | None = None
-        self._token: str | None = None
-        # The guards. A metric is claimed by putting a tuple here that is nobody else's, which is atomic.
-        self._recorded: dict[str, tuple[Any]] = {}
-        self._tool_calls: list[str] = []
+        self._facts = self._event_facts()
+        self._begin()
+
+    def for_new_run(self) -> AIConfigTracker:
+        """Return a tracker of another run of the same config: a `run_id` of its own, and nothing recorded."""
+        tracker = object.__new__(AIConfigTracker)
+        tracker.run_id = new_run_id()
+        tracker.config_key = self.config_key
+        tracker.variation_key = self.variation_key
+        tracker.version = self.version
+        tracker.context = self.context
+        tracker.model_name = self.model_name
+        tracker.provider_name = self.provider_name
+        tracker.model_key = self.model_key
+        tracker.model_version = self.model_version
+        tracker.graph_key = self.graph_key
+        tracker._ld_client = self._ld_client
+        tracker._facts = self._facts
+        tracker._begin()
+        return tracker
 
     @classmethod
     def from_resumption_token(cls, token: str, ld_client: EventClient, context: Context) -> AIConfigTracker:
@@ -153,6 +174,12 @@ class AIConfigTracker:
             resumption_token=self.resumption_token,
         )
 
+    def _begin(self) -> None:
+        self._data = None
+        self._token = None
+        self._recorded = {}
+        self._tool_calls = []
+
     def track_duration(self, duration_ms: float) -> None:
         """Record how long the run took: milliseconds >= 0, rounded down to whole ones."""
         whole = whole_ms(duration_ms)
@@ -192,10 +219,11 @@ class AIConfigTracker:
         if not isinstance(tokens, TokenUsage):
             self._refuse("track_tokens", "a TokenUsage", tokens)
             return
-        counts = tokens.total, tokens.input, tokens.output
-        total, input_, output = known = tuple(map(self._count, ("total", "input", "output"), counts))
+        total = self._count("total", tokens.total)
+        input_ = self._count("input", tokens.input)
+        output = self._count("output", tokens.output)
         if total or input_ or output:
-            unchanged = all(map(is_, known, counts))
+            unchanged = total is tokens.total and input_ is tokens.input and output is tokens.output
             self._record({"tokens": tokens if unchanged else TokenUsage(total, input_, output)})
 
     def track_success(self) -> None:
@@ -252,7 +280,8 @@ class AIConfigTracker:
         events: list[tuple[str, dict[str, str | int], int]] = []
         for metric, value in metrics.items():
             if metric in EVENTS and self._claim(metric, value):
-                events += [(name, data, number) for name, number in EVENTS[metric](value)]
+                for name, number in EVENTS[metric](value):
+                    events.append((name, data, number))
         for key in metrics.get("tool_calls", ()):
             self._tool_calls.append(key)
             events.append(("$ld:ai:tool_call", {**data, "toolKey": key}, 1))
@@ -292,23 +321,26 @@ class AIConfigTracker:
     def _run_data(self) -> dict[str, str | int]:
         # One dict for all events of the run: the base SDK keeps a reference until it flushes.
         if self._data is None:
-            data: dict[str, str | int] = {
-                "runId": self.run_id,
-                "configKey": self.config_key,
-                "version": self.version,
-                "modelName": self.model_name,
-                "providerName": self.provider_name,
-            }
-            if self.variation_key:
-                data["variationKey"] = self.variation_key
-            if self.model_key:
-                data["modelKey"] = self.model_key
-            if self.model_version is not None:
-                data["modelVersion"] = self.model_version
-            if self.graph_key:
-                data["graphKey"] = self.graph_key
-            self._data = data
+            self._data = {"runId": self.run_id, **self._facts}
         return self._data
+
+    def _event_facts(self) -> dict[str, str | int]:
+        """Write the part of the run data that all runs of a config share. Source: docs/contract.md, Events."""
+        facts: dict[str, str | int] = {
+            "configKey": self.config_key,
+            "version": self.version,
+            "modelName": self.model_name,
+            "providerName": self.provider_name,
+        }
+        if self.variation_key:
+            facts["variationKey"] = self.variation_key
+        if self.model_key:
+            facts["modelKey"] = self.model_key
+        if self.model_version is not None:
+            facts["modelVersion"] = self.model_version
+        if self.graph_key:
+            facts["graphKey"] = self.graph_key
+        return facts
 
     def _count(self, name: str, count: object) -> int | None:
         whole = whole_count(count)

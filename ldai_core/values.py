@@ -33,4 +33,4 @@ def whole_ms(value: object) -> int | None:
 def whole_count(value: object) -> int | None:
     """Take a whole number >= 0, of whatever numeric type; None for anything else."""
     count = whole_ms(value)
-    return count if count is not None and count == value else None
+    return count if count == value else None
