@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from inspect import isawaitable, iscoroutinefunction
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ldai_core.endings import start
@@ -207,19 +207,20 @@ def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
 
     `func` returns a response, which `read` is given at once, or a stream (it has `__next__` or `__anext__`), which is
     measured to its end, `read` being given each chunk; what comes back is the response itself, or a stream that
-    forwards everything. When `func` raises, duration and error are recorded and the same exception goes on.
+    forwards everything. An awaitable is measured when it is awaited. When `func` raises, duration and error are
+    recorded and the same exception goes on.
 
     A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
     run, call `create_tracker` on the AI Config. `tracker` may be any source: see `Run`.
     """
-    if iscoroutinefunction(func):
-        raise TypeError("func: expected an ordinary function, got a coroutine function; use the async form")
     call = begin_call(tracker)
     try:
         result = func()
     except BaseException as error:
         call.end(error)
         raise
+    if isawaitable(result):
+        return _await(call, result, read)  # type: ignore[return-value]  # awaited, it gives what `result` gives
     return follow(call, result, read)
 
 
@@ -228,9 +229,12 @@ async def track_metrics_of_async(tracker: Source, read: Read, func: Callable[[],
 
     A cancellation is an error, and goes on at once.
     """
-    call = begin_call(tracker)
+    return await track_metrics_of(tracker, read, func)
+
+
+async def _await(call: Call, awaitable: Awaitable[T], read: Read) -> T:
     try:
-        result = await func()
+        result = await awaitable
     except BaseException as error:
         call.end(error)
         raise
