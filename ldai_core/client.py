@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
 from ldclient import Context
@@ -97,7 +96,7 @@ class AIClient:
         try:
             value = self._ld_client.variation(key, context, absent)
         except Exception as error:  # noqa: BLE001  # the application has a default for this
-            _log.warning("AI Config %r: LaunchDarkly's client raised %s; using the default", key, type(error).__name__)
+            _log.warning("AI Config %r: LaunchDarkly's client raised %s; using the default", key, _kind(error))
             value = absent
         read = None if value is absent else read_variation(key, value)
         return fallback_variation(default) if read is None else read
@@ -121,7 +120,7 @@ class AIClient:
         try:
             self._ld_client.track(name, context, data, 1)
         except Exception as error:  # noqa: BLE001  # an event about ourselves is no reason to fail
-            _log.warning("LaunchDarkly's client raised %s; the event %s was lost", type(error).__name__, name)
+            _log.warning("LaunchDarkly's client raised %s; the event %s was lost", _kind(error), name)
 
 
 def _served_default(default: AIConfigDefault) -> dict[str, Any]:
@@ -141,15 +140,23 @@ def _interpolate(
 ) -> list[Message] | None:
     if messages is None or not any("{{" in message.content for message in messages):
         return messages
-    scope = {**(variables or {}), "ldctx": context.to_dict()}
+    try:
+        scope = {**(variables or {}), "ldctx": context.to_dict()}
+    except Exception as error:  # noqa: BLE001  # variables of a class of their own may do as they like
+        _log.warning(
+            "AI Config %r: its messages are left as they are: reading the variables raised %s", key, _kind(error)
+        )
+        return messages
     return [_interpolate_message(key, index, message, scope) for index, message in enumerate(messages)]
 
 
 def _interpolate_message(key: str, index: int, message: Message, scope: Mapping[str, Any]) -> Message:
     try:
-        return replace(message, content=render(message.content, scope))
+        return Message(message.role, render(message.content, scope))
     except Exception as error:  # noqa: BLE001  # whatever the reason: the message stays as it is
-        _log.warning(
-            "AI Config %r: messages[%d] is left as it is: its template raised %s", key, index, type(error).__name__
-        )
+        _log.warning("AI Config %r: messages[%d] is left as it is: its template raised %s", key, index, _kind(error))
         return message
+
+
+def _kind(error: Exception) -> str:
+    return type(error).__name__

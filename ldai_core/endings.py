@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import logging
 import os
 from queue import SimpleQueue
 from threading import Event, Lock, Thread, get_ident
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["collecting", "defer", "settle", "start"]
+
+
+_log = logging.getLogger(__name__)
 
 
 class _Collector:
@@ -43,13 +47,16 @@ class _Worker:
             with self._lock:
                 if self._thread is None:
                     thread = Thread(target=self._work, name="ldai_core.endings", daemon=True)
-                    thread.start()
+                    try:
+                        thread.start()
+                    except RuntimeError:
+                        return  # no more threads: what is deferred waits for the next start, or for the exit
                     self._thread = thread
 
     def settle(self, timeout_s: float) -> bool:
         if self._thread is None:
             while not self.queue.empty():  # nobody else takes from it
-                self.queue.get()()
+                _call(self.queue.get())
             return True
         reached = Event()
         self.queue.put(reached.set)
@@ -57,9 +64,7 @@ class _Worker:
 
     def _work(self) -> None:
         while True:
-            ending = self.queue.get()
-            ending()
-            del ending  # or the last run would live until the next one ends
+            _call(self.queue.get())
 
 
 _collector = _Collector()
@@ -78,7 +83,7 @@ def start() -> None:
 
 
 def defer(ending: Callable[[], object]) -> None:
-    """Have `ending` called soon by the thread. Safe in a finaliser. `ending` never raises."""
+    """Have `ending` called soon by the thread. Safe in a finaliser."""
     _worker.queue.put(ending)
 
 
@@ -88,6 +93,13 @@ def settle(timeout_s: float = 5.0) -> bool:
     For tests, and for a program about to close its LaunchDarkly client; at exit it is done without being asked.
     """
     return _worker.settle(timeout_s)
+
+
+def _call(ending: Callable[[], object]) -> None:
+    try:
+        ending()
+    except BaseException as error:  # noqa: BLE001  # the thread lives on, for the endings of others
+        _log.warning("The end of an AI run could not be reported: %s", type(error).__name__)
 
 
 def _forget() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["EVENTS", "RECORDED", "FeedbackKind", "MetricSummary", "Metrics", "TokenUsage"]
+__all__ = ["EVENTS", "RECORDED", "Event", "FeedbackKind", "MetricSummary", "Metrics", "TokenUsage"]
 
 
 class FeedbackKind(Enum):

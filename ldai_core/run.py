@@ -86,6 +86,7 @@ class Run:
     __slots__ = (
         "__weakref__",
         "_ask",
+        "_began",
         "_calls",
         "_closed_ns",
         "_entered",
@@ -110,7 +111,7 @@ class Run:
         self._process = os.getpid()
         self._calls: list[Call] = []
         self._open_calls = 0
-        self._entered = self._failed = self._reported = self._tokens_sent = False
+        self._began = self._entered = self._failed = self._reported = self._tokens_sent = False
         self._first_output_ns: int | None = None
         self._closed_ns: int | None = None
         self._warned: dict[str, object] = {}
@@ -132,7 +133,7 @@ class Run:
             if self._entered or self._closed_ns is not None:
                 raise RuntimeError("A run is entered once: make a new Run for each run")
             self._entered = True
-            if not self._calls:
+            if not self._began:
                 self._start_ns = perf_counter_ns()
         start()
         return self
@@ -151,15 +152,17 @@ class Run:
         self.close(error)
 
     def _begin(self, *, sole: bool) -> Call:
-        call = Call(self, sole=sole)
+        if self._elsewhere():
+            return Call(self, sole=sole, refused=True)
         with self._lock:
-            closed = self._closed_ns is not None
-            first = not self._calls
-            if not closed and self._outer is None:
+            refused = self._closed_ns is not None
+            first = not self._began
+            call = Call(self, sole=sole, refused=refused)
+            if not refused and self._outer is None:
+                self._began = True
                 self._calls.append(call)
                 self._open_calls += 1
-        if closed:
-            call._ended = True
+        if refused:
             _log.warning("An AI run was closed before this call began; the call works, and is not recorded.")
         elif self._outer is not None:
             return self._outer._begin(sole=sole)
@@ -181,9 +184,12 @@ class Run:
             with self._lock:  # interrupted before any request was made
                 self._calls.remove(call)
                 self._open_calls -= 1
+                self._began = bool(self._calls)
             raise
 
     def _close(self, at_ns: int, *, failed: bool) -> None:
+        if self._elsewhere():
+            return
         with self._lock:
             if self._closed_ns is None:
                 self._closed_ns = at_ns
@@ -192,6 +198,8 @@ class Run:
         self._send(due)
 
     def _call_ended(self, call: Call, at_ns: int, *, failed: bool) -> None:
+        if call._refused or self._elsewhere():
+            return
         with self._lock:
             if not call._ended:
                 call._ended = True
@@ -199,31 +207,37 @@ class Run:
                 if call._sole and self._closed_ns is None:
                     self._closed_ns = at_ns
                     self._failed = failed or call._failed
-            due = self._due()
+            due = self._due(call)
         self._send(due)
 
-    def _due(self) -> Metrics | None:
+    def _due(self, resumed: Call | None = None) -> Metrics | None:
         """Tell what is to be reported now, and mark it as reported. To be called under the lock.
 
         The whole outcome once; after that what a resumed loop has brought: tokens not yet sent, and tool calls.
         """
-        if self._closed_ns is None or self._open_calls or not self._calls or os.getpid() != self._process:
+        if self._closed_ns is None or self._open_calls or not self._began:
             return None
         metrics = Metrics()
+        calls = [resumed] if resumed is not None else []
         if not self._reported:
             self._reported = True
+            calls, self._calls = self._calls, []  # which would be a cycle, for nothing
             metrics["duration_ms"] = self._elapsed_ms(self._closed_ns)
             if self._first_output_ns is not None:
                 metrics["time_to_first_token_ms"] = self._elapsed_ms(self._first_output_ns)
             metrics["success"] = not self._failed
-        usage = None if self._tokens_sent else _sum([call._known_usage() for call in self._calls])
+        usage = None if self._tokens_sent else _sum([call._known_usage() for call in calls])
         if usage is not None:
             self._tokens_sent = True
             metrics["tokens"] = usage
-        tool_calls = [name for call in self._calls for name in call._unsent_tool_calls()]
+        tool_calls = [name for call in calls for name in call._unsent_tool_calls()]
         if tool_calls:
             metrics["tool_calls"] = tool_calls
         return metrics
+
+    def _elsewhere(self) -> bool:
+        """Say whether this is another process: the child of a fork, where the lock may be held for ever."""
+        return os.getpid() != self._process
 
     def _send(self, metrics: Metrics | None) -> None:
         if not metrics or self._tracker is None:
@@ -253,6 +267,8 @@ class Call:
     __slots__ = (
         "_ended",
         "_failed",
+        "_refused",
+        "_resumed",
         "_run",
         "_sole",
         "_tool_call_ids",
@@ -262,10 +278,11 @@ class Call:
         "_usage",
     )
 
-    def __init__(self, run: Run, *, sole: bool) -> None:
+    def __init__(self, run: Run, *, sole: bool, refused: bool) -> None:
         self._run = run
         self._sole = sole
-        self._ended = self._failed = self._unreadable = False
+        self._refused = refused
+        self._ended = self._failed = self._resumed = self._unreadable = False
         self._usage: dict[str, int] = {}
         self._tool_calls: list[str] = []
         self._tools_sent = 0
@@ -276,19 +293,24 @@ class Call:
         run = self._run
         if reading is NOTHING or (reading is OUTPUT and run._first_output_ns is not None):
             return
+        if self._refused or run._elsewhere():
+            return
         try:
             counts = self._counts(reading.usage)
+            tool_calls = self._named(reading.tool_calls)
             with run._lock:
-                self._observe(reading, counts)
+                self._observe(reading, counts, tool_calls)
         except Exception as error:  # noqa: BLE001  # no Reading at all, or one made of the wrong things
-            self._lose(error)
+            self.lose(error)
 
     def read(self, read: Callable[[Any], Reading], item: object) -> Reading:
         """Read `item` and observe the reading. A reader that raises costs one warning and this call's tokens."""
         try:
             reading = read(item)
+            if not isinstance(reading, Reading):
+                raise TypeError  # noqa: TRY301  # a reader of the application's own, which returned something else
         except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
-            self._lose(error)
+            self.lose(error)
             return NOTHING
         self.observe(reading)
         return reading
@@ -303,9 +325,13 @@ class Call:
 
     def abandon(self) -> None:
         """End the request from a finaliser: safe wherever a garbage collection may happen."""
-        if not self._ended:
-            at_ns = perf_counter_ns()
-            defer(partial(self._end, at_ns, failed=False))
+        if self._resumed or not self._ended:
+            defer(partial(self._end, perf_counter_ns(), failed=False))
+
+    def lose(self, error: Exception) -> None:
+        """Give up this call's tokens, because reading them raised `error`; that costs one warning a run."""
+        self._unreadable = True
+        self._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
 
     def _end(self, at_ns: int, *, failed: bool) -> None:
         self._run._call_ended(self, at_ns, failed=failed)
@@ -319,18 +345,25 @@ class Call:
             self._warn("count", "the provider sent a token count that is no whole number >= 0; it is dropped")
         return {name: count for name, count in known.items() if count is not None}
 
-    def _observe(self, reading: Reading, counts: dict[str, int]) -> None:
+    def _named(self, tool_calls: tuple[str | ToolCall, ...]) -> list[ToolCall | str]:
+        named = [call for call in tool_calls if _is_name(call.name if isinstance(call, ToolCall) else call)]
+        if len(named) != len(tool_calls):
+            self._warn("tool", "the provider sent a tool call without a name; it is dropped")
+        return named
+
+    def _observe(self, reading: Reading, counts: dict[str, int], tool_calls: list[ToolCall | str]) -> None:
         run = self._run
         if reading.output and run._first_output_ns is None and run._closed_ns is None:
             run._first_output_ns = perf_counter_ns()
+        self._resumed = self._ended
         self._failed = self._failed or reading.failed
         self._usage.update(counts)
-        for tool_call in reading.tool_calls:
-            name, call_id = (tool_call, None) if isinstance(tool_call, str) else (tool_call.name, tool_call.id)
-            if name and (call_id is None or call_id not in self._tool_call_ids):
-                self._tool_calls.append(name)
-            if call_id is not None:
-                self._tool_call_ids.add(call_id)
+        for tool_call in tool_calls:
+            if isinstance(tool_call, str):
+                self._tool_calls.append(tool_call)
+            elif tool_call.id not in self._tool_call_ids:
+                self._tool_call_ids.add(tool_call.id)
+                self._tool_calls.append(tool_call.name)
 
     def _known_usage(self) -> dict[str, int]:
         if self._unreadable:
@@ -344,10 +377,6 @@ class Call:
         unsent = self._tool_calls[self._tools_sent :]
         self._tools_sent += len(unsent)
         return unsent
-
-    def _lose(self, error: Exception) -> None:
-        self._unreadable = True
-        self._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
 
     def _warn(self, kind: str, message: str) -> None:
         self._run._warn(kind, message)
@@ -373,6 +402,10 @@ def _asking(source: Source) -> Callable[[], object]:
         "source: expected an AI Config (anything with create_tracker()), a function that returns a tracker,"
         f" an AIConfigTracker or a Run, got {type(source).__name__}"
     )
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and name != ""
 
 
 def _is_failure(error: BaseException | None) -> bool:

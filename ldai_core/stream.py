@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ldai_core.endings import start
@@ -39,7 +39,13 @@ class _Tracked(Generic[T]):
     def _keeps(self, chunk: T) -> bool:
         """Read one chunk, and say whether it is kept from the consumer: it was our own request that brought it."""
         reading = self._call.read(self._read, chunk)
-        return reading.usage is not None and self._hide is not None and self._hide(chunk)
+        if self._hide is None or reading.usage is None:
+            return False
+        try:
+            return self._hide(chunk)
+        except Exception as error:  # noqa: BLE001  # then the consumer sees one chunk more
+            self._call.lose(error)
+            return False
 
     def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap the stream's own `close`, sync or async: when it is through, so is the call."""
@@ -213,6 +219,8 @@ def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
     A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
     run, call `create_tracker` on the AI Config. `tracker` may be any source: see `Run`.
     """
+    if iscoroutinefunction(func):
+        return track_metrics_of_async(tracker, read, func)  # type: ignore[return-value]  # a coroutine, as func's is
     call = begin_call(tracker)
     try:
         result = func()
@@ -220,7 +228,7 @@ def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
         call.end(error)
         raise
     if isawaitable(result):
-        return _await(call, result, read)  # type: ignore[return-value]  # awaited, it gives what `result` gives
+        return _await(call, lambda: result, read)  # type: ignore[return-value]  # awaited, it gives what `result` gives
     return follow(call, result, read)
 
 
@@ -229,12 +237,12 @@ async def track_metrics_of_async(tracker: Source, read: Read, func: Callable[[],
 
     A cancellation is an error, and goes on at once.
     """
-    return await track_metrics_of(tracker, read, func)
+    return await _await(begin_call(tracker), func, read)
 
 
-async def _await(call: Call, awaitable: Awaitable[T], read: Read) -> T:
+async def _await(call: Call, func: Callable[[], Awaitable[T]], read: Read) -> T:
     try:
-        result = await awaitable
+        result = await func()
     except BaseException as error:
         call.end(error)
         raise

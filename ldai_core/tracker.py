@@ -10,9 +10,9 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
 
 from ldai_core.arguments import check_client, check_context, check_text, check_type
-from ldai_core.metrics import EVENTS, RECORDED, FeedbackKind, Metrics, MetricSummary, TokenUsage
+from ldai_core.metrics import EVENTS, RECORDED, Event, FeedbackKind, Metrics, MetricSummary, TokenUsage
 from ldai_core.resumption import ResumptionToken
-from ldai_core.values import whole_count, whole_ms
+from ldai_core.values import shown, whole_count, whole_ms
 
 if TYPE_CHECKING:
     from ldclient import Context
@@ -26,8 +26,6 @@ __all__ = [
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-_ORDINARY_BITS = 64
 
 
 class EventClient(Protocol):
@@ -186,7 +184,7 @@ class AIConfigTracker:
         if whole is None:
             self._refuse("track_duration", "a finite number of milliseconds >= 0", duration_ms)
         else:
-            self._record({"duration_ms": whole})
+            self._record("duration_ms", whole)
 
     def track_duration_of(self, func: Callable[[], T]) -> T:
         """Call `func`, record how long it took, also when it raises, and return what it returned.
@@ -208,7 +206,7 @@ class AIConfigTracker:
         if whole is None:
             self._refuse("track_time_to_first_token", "a finite number of milliseconds >= 0", time_to_first_token_ms)
         else:
-            self._record({"time_to_first_token_ms": whole})
+            self._record("time_to_first_token_ms", whole)
 
     def track_tokens(self, tokens: TokenUsage) -> None:
         """Record the token usage: one event for each count above zero.
@@ -224,15 +222,15 @@ class AIConfigTracker:
         output = self._count("output", tokens.output)
         if total or input_ or output:
             unchanged = total is tokens.total and input_ is tokens.input and output is tokens.output
-            self._record({"tokens": tokens if unchanged else TokenUsage(total, input_, output)})
+            self._record("tokens", tokens if unchanged else TokenUsage(total, input_, output))
 
     def track_success(self) -> None:
         """Record that the run succeeded. Success and error share one guard: whichever comes first stays."""
-        self._record({"success": True})
+        self._record("success", True)
 
     def track_error(self) -> None:
         """Record that the run failed. Success and error share one guard: whichever comes first stays."""
-        self._record({"success": False})
+        self._record("success", False)
 
     def track_feedback(self, kind: FeedbackKind | str) -> None:
         """Record what the user thought: a FeedbackKind, or its value "positive" or "negative".
@@ -245,7 +243,7 @@ class AIConfigTracker:
             raise ValueError(
                 f"kind: expected FeedbackKind.POSITIVE, FeedbackKind.NEGATIVE, 'positive' or 'negative', got {kind!r}"
             ) from None
-        self._record({"feedback": feedback})
+        self._record("feedback", feedback)
 
     def track_tool_call(self, key: str) -> None:
         """Record that the model asked for the tool `key`; each call of this method is one event."""
@@ -267,7 +265,7 @@ class AIConfigTracker:
                 tool_calls.append(key)
             else:
                 self._refuse("track_tool_calls", "a non-empty string as tool key", key)
-        self._record({"tool_calls": tool_calls})
+        self._warn(self._send_tool_calls(tool_calls))
 
     def report(self, metrics: Metrics) -> Exception | None:
         """Record several metrics in one step: what a run does when it is over.
@@ -276,32 +274,41 @@ class AIConfigTracker:
         warning, and the others are sent. The values are taken as they are: see `ldai_core.values`.
         Returns an exception that the LaunchDarkly client raised, if it did; the remaining events are sent all the same.
         """
-        data = self._run_data()
-        events: list[tuple[str, dict[str, str | int], int]] = []
+        events: list[Event] = []
         for metric, value in metrics.items():
             if metric in EVENTS and self._claim(metric, value):
-                for name, number in EVENTS[metric](value):
-                    events.append((name, data, number))
-        for key in metrics.get("tool_calls", ()):
-            self._tool_calls.append(key)
-            events.append(("$ld:ai:tool_call", {**data, "toolKey": key}, 1))
-        track, context = self._ld_client.track, self.context
+                events += EVENTS[metric](value)
+        failure = self._send(events)
+        return self._send_tool_calls(metrics.get("tool_calls", ())) or failure
+
+    def _record(self, metric: str, value: object) -> None:
+        if self._claim(metric, value):
+            self._warn(self._send(EVENTS[metric](value)))
+
+    def _send(self, events: Iterable[Event]) -> Exception | None:
+        track, context, data = self._ld_client.track, self.context, self._data or self._run_data()
         failure: Exception | None = None
-        for name, event_data, number in events:
+        for name, number in events:
             try:
-                track(name, context, event_data, number)
+                track(name, context, data, number)
             except Exception as error:  # noqa: BLE001  # whatever a client raises is not the application's concern
                 failure = error
         return failure
 
-    def _record(self, metrics: Metrics) -> None:
-        failure = self.report(metrics)
+    def _send_tool_calls(self, keys: Iterable[str]) -> Exception | None:
+        failure: Exception | None = None
+        for key in keys:
+            self._tool_calls.append(key)
+            try:
+                self._ld_client.track("$ld:ai:tool_call", self.context, {**self._run_data(), "toolKey": key}, 1)
+            except Exception as error:  # noqa: BLE001  # likewise
+                failure = error
+        return failure
+
+    def _warn(self, failure: Exception | None) -> None:
         if failure is not None:
-            _log.warning(
-                "LaunchDarkly's client raised %s; an event of an AI run was lost. %s",
-                type(failure).__name__,
-                self._run_data(),
-            )
+            kind = type(failure).__name__
+            _log.warning("LaunchDarkly's client raised %s; an event of an AI run was lost. %s", kind, self._run_data())
 
     def _claim(self, metric: str, value: object) -> bool:
         box = (value,)
@@ -349,7 +356,7 @@ class AIConfigTracker:
         return whole
 
     def _refuse(self, method: str, expected: str, value: object) -> None:
-        _log.warning("Ignoring %s: expected %s, got %s. %s", method, expected, _shown(value), self._run_data())
+        _log.warning("Ignoring %s: expected %s, got %s. %s", method, expected, shown(value), self._run_data())
 
 
 def new_run_id() -> str:
@@ -365,9 +372,3 @@ def new_run_id() -> str:
 
 def _is_tool_key(key: object) -> TypeGuard[str]:
     return isinstance(key, str) and key != ""
-
-
-def _shown(value: object) -> str:
-    """Show a number of ordinary size; of anything else the type alone, for it may be a piece of a prompt."""
-    ordinary = type(value) in {bool, float} or (type(value) is int and value.bit_length() <= _ORDINARY_BITS)
-    return repr(value) if ordinary else type(value).__name__
