@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ldclient import Context
-
-__all__ = ["check_client", "check_context", "check_text", "check_type"]
+__all__ = ["check_text", "check_type"]
 
 T = TypeVar("T")
 
@@ -26,18 +24,3 @@ def check_text(name: str, value: str) -> str:
     if check_type(name, value, str, "a non-empty string"):
         return value
     raise ValueError(f"{name}: expected a non-empty string, got {value!r}")
-
-
-def check_context(context: Context) -> Context:
-    """Return an `ldclient.Context`, valid or not: the base SDK says itself what is wrong with an invalid one."""
-    return check_type("context", context, Context, "an ldclient.Context")
-
-
-def check_client(ld_client: object, *methods: str) -> None:
-    """Refuse a LaunchDarkly client that lacks one of `methods`; test doubles that have them are fine."""
-    for method in methods:
-        if not callable(getattr(ld_client, method, None)):
-            raise TypeError(
-                f"ld_client: expected a LaunchDarkly client with {' and '.join(methods)},"
-                f" got {type(ld_client).__name__} without {method}"
-            )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ldclient import Context
 
-from ldai_core.arguments import check_client, check_context, check_text, check_type
+from ldai_core.arguments import check_text, check_type
 from ldai_core.config import AIConfig, AIConfigDefault, Message
+from ldai_core.launchdarkly import FlagClient, check_client, check_context
+from ldai_core.run_id import new_run_id
 from ldai_core.template import render
-from ldai_core.tracker import AIConfigTracker, EventClient, new_run_id
+from ldai_core.tracker import AIConfigTracker
 from ldai_core.variation import Variation, fallback_variation, read_variation
 from ldai_core.version import __version__
 
-__all__ = ["AIClient", "FlagClient"]
+__all__ = ["AIClient"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,17 +26,6 @@ _log = logging.getLogger(__name__)
 _OURSELVES = Context.builder("ld-internal-tracking").kind("ld_ai").anonymous(True).build()
 _DISABLED = AIConfigDefault.disabled()
 _SDK_INFO = {"aiSdkName": "ldai-adapters", "aiSdkVersion": __version__, "aiSdkLanguage": "python"}
-
-
-class FlagClient(EventClient, Protocol):
-    """What an AIClient needs of a LaunchDarkly client: `ldclient.LDClient`, or a double with these two methods.
-
-    Source: https://launchdarkly-python-sdk.readthedocs.io/en/latest/api-main.html
-    """
-
-    def variation(self, key: str, context: Context, default: Any) -> Any:
-        """Evaluate a flag."""
-        ...
 
 
 class AIClient:

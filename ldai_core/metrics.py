@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from ldai_core.values import whole_count
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["EVENTS", "RECORDED", "Event", "FeedbackKind", "MetricSummary", "Metrics", "TokenUsage"]
+__all__ = ["EVENTS", "RECORDED", "Event", "FeedbackKind", "MetricSummary", "Metrics", "TokenUsage", "clean_usage"]
 
 
 class FeedbackKind(Enum):
@@ -83,3 +85,14 @@ RECORDED = {
     "tokens": ("track_tokens", "token usage"),
     "feedback": ("track_feedback", "feedback"),
 }
+
+
+def clean_usage(usage: TokenUsage) -> tuple[TokenUsage, list[str]]:
+    """Drop the counts that are no whole numbers >= 0, and name them."""
+    total, input_, output = whole_count(usage.total), whole_count(usage.input), whole_count(usage.output)
+    if total is usage.total and input_ is usage.input and output is usage.output:
+        return usage, []
+    cleaned = TokenUsage(total, input_, output)
+    names = ("total", "input", "output")
+    dropped = [name for name in names if getattr(cleaned, name) is None and getattr(usage, name) is not None]
+    return cleaned, dropped

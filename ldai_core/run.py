@@ -5,23 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ldai_core.endings import collecting, defer, start
-from ldai_core.metrics import Metrics, TokenUsage
+from ldai_core.metrics import Metrics
+from ldai_core.reading import NOTHING, OUTPUT, Reading, Tally, clean, sum_usages
 from ldai_core.tracker import AIConfigTracker
-from ldai_core.values import whole_count
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
-__all__ = ["NOTHING", "OUTPUT", "Call", "Reading", "Run", "Source", "ToolCall", "TracksRuns", "begin_call"]
+__all__ = ["Call", "Run", "Source", "TracksRuns", "begin_call"]
 
 _log = logging.getLogger(__name__)
 
@@ -32,35 +31,6 @@ class TracksRuns(Protocol):
     def create_tracker(self) -> AIConfigTracker:
         """Return a new tracker, of a new run."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool call with its id: within one call to the provider, the same id again is the same tool call."""
-
-    name: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one response, or one chunk of a stream, says.
-
-    `usage` counts are cumulative within one call: the newest known one wins, and None is unknown.
-    `output` is True for a chunk that carries output: text, reasoning, a refusal, a fragment of a tool call.
-    `failed` is True where the provider reports a failure without raising.
-    `tool_calls` are the tools that the model asks for, by name.
-    """
-
-    usage: TokenUsage | None = None
-    output: bool = False
-    failed: bool = False
-    tool_calls: tuple[str | ToolCall, ...] = ()
-
-
-# What most chunks say. Readers return these two, so that a stream costs no object a chunk.
-NOTHING = Reading()
-OUTPUT = Reading(output=True)
 
 
 class Run:
@@ -226,11 +196,11 @@ class Run:
             if self._first_output_ns is not None:
                 metrics["time_to_first_token_ms"] = self._elapsed_ms(self._first_output_ns)
             metrics["success"] = not self._failed
-        usage = None if self._tokens_sent else _sum([call._known_usage() for call in calls])
+        usage = None if self._tokens_sent else sum_usages([call._tally.usage() for call in calls])
         if usage is not None:
             self._tokens_sent = True
             metrics["tokens"] = usage
-        tool_calls = [name for call in calls for name in call._unsent_tool_calls()]
+        tool_calls = [name for call in calls for name in call._tally.new_tool_calls()]
         if tool_calls:
             metrics["tool_calls"] = tool_calls
         return metrics
@@ -264,29 +234,14 @@ class Call:
     Made by `Run.call()`. Tell it everything that is read with `observe`, and say when it is over with `end`.
     """
 
-    __slots__ = (
-        "_ended",
-        "_failed",
-        "_refused",
-        "_resumed",
-        "_run",
-        "_sole",
-        "_tool_call_ids",
-        "_tool_calls",
-        "_tools_sent",
-        "_unreadable",
-        "_usage",
-    )
+    __slots__ = ("_ended", "_failed", "_refused", "_resumed", "_run", "_sole", "_tally")
 
     def __init__(self, run: Run, *, sole: bool, refused: bool) -> None:
         self._run = run
         self._sole = sole
         self._refused = refused
-        self._ended = self._failed = self._resumed = self._unreadable = False
-        self._usage: dict[str, int] = {}
-        self._tool_calls: list[str] = []
-        self._tools_sent = 0
-        self._tool_call_ids: set[str] = set()
+        self._ended = self._failed = self._resumed = False
+        self._tally = Tally()
 
     def observe(self, reading: Reading) -> None:
         """Take in what was just read: usage, the first output, a failure, tool calls."""
@@ -296,10 +251,16 @@ class Call:
         if self._refused or run._elsewhere():
             return
         try:
-            counts = self._counts(reading.usage)
-            tool_calls = self._named(reading.tool_calls)
+            at_ns = perf_counter_ns()
+            cleaned, faults = clean(reading)
             with run._lock:
-                self._observe(reading, counts, tool_calls)
+                if cleaned.output and run._first_output_ns is None and run._closed_ns is None:
+                    run._first_output_ns = at_ns
+                self._failed = self._failed or cleaned.failed
+                self._resumed = self._ended
+                self._tally.add(cleaned)
+            for fault in faults:
+                self._run._warn(fault, f"the provider sent {fault}; it is dropped")
         except Exception as error:  # noqa: BLE001  # no Reading at all, or one made of the wrong things
             self.lose(error)
 
@@ -330,56 +291,11 @@ class Call:
 
     def lose(self, error: Exception) -> None:
         """Give up this call's tokens, because reading them raised `error`; that costs one warning a run."""
-        self._unreadable = True
-        self._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
+        self._tally.unreadable = True
+        self._run._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
 
     def _end(self, at_ns: int, *, failed: bool) -> None:
         self._run._call_ended(self, at_ns, failed=failed)
-
-    def _counts(self, usage: TokenUsage | None) -> dict[str, int]:
-        if usage is None:
-            return {}
-        counts = {"total": usage.total, "input": usage.input, "output": usage.output}
-        known = {name: whole_count(count) for name, count in counts.items() if count is not None}
-        if None in known.values():
-            self._warn("count", "the provider sent a token count that is no whole number >= 0; it is dropped")
-        return {name: count for name, count in known.items() if count is not None}
-
-    def _named(self, tool_calls: tuple[str | ToolCall, ...]) -> list[ToolCall | str]:
-        named = [call for call in tool_calls if _is_name(call.name if isinstance(call, ToolCall) else call)]
-        if len(named) != len(tool_calls):
-            self._warn("tool", "the provider sent a tool call without a name; it is dropped")
-        return named
-
-    def _observe(self, reading: Reading, counts: dict[str, int], tool_calls: list[ToolCall | str]) -> None:
-        run = self._run
-        if reading.output and run._first_output_ns is None and run._closed_ns is None:
-            run._first_output_ns = perf_counter_ns()
-        self._resumed = self._ended
-        self._failed = self._failed or reading.failed
-        self._usage.update(counts)
-        for tool_call in tool_calls:
-            if isinstance(tool_call, str):
-                self._tool_calls.append(tool_call)
-            elif tool_call.id not in self._tool_call_ids:
-                self._tool_call_ids.add(tool_call.id)
-                self._tool_calls.append(tool_call.name)
-
-    def _known_usage(self) -> dict[str, int]:
-        if self._unreadable:
-            return {}
-        usage = self._usage
-        if "total" not in usage and "input" in usage and "output" in usage:
-            return {**usage, "total": usage["input"] + usage["output"]}
-        return usage
-
-    def _unsent_tool_calls(self) -> list[str]:
-        unsent = self._tool_calls[self._tools_sent :]
-        self._tools_sent += len(unsent)
-        return unsent
-
-    def _warn(self, kind: str, message: str) -> None:
-        self._run._warn(kind, message)
 
 
 Source = TracksRuns | Callable[[], AIConfigTracker] | AIConfigTracker | Run
@@ -404,10 +320,6 @@ def _asking(source: Source) -> Callable[[], object]:
     )
 
 
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and name != ""
-
-
 def _is_failure(error: BaseException | None) -> bool:
     return error is not None and not isinstance(error, GeneratorExit)
 
@@ -419,12 +331,3 @@ def _end(end: Callable[..., None], *, failed: bool) -> None:
         defer(partial(end, at_ns, failed=failed))
     else:
         end(at_ns, failed=failed)
-
-
-def _sum(usages: list[dict[str, int]]) -> TokenUsage | None:
-    """Add up what is known, count by count; None where nothing was used."""
-    total, input_, output = (
-        sum(known) if (known := [usage[name] for usage in usages if name in usage]) else None
-        for name in ("total", "input", "output")
-    )
-    return TokenUsage(total, input_, output) if total or input_ or output else None

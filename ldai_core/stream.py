@@ -7,7 +7,8 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ldai_core.endings import start
-from ldai_core.run import Call, Reading, Source, begin_call
+from ldai_core.reading import Reading
+from ldai_core.run import Call, Source, begin_call
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
-from ldai_core.arguments import check_client, check_context, check_text, check_type
-from ldai_core.metrics import EVENTS, RECORDED, Event, FeedbackKind, Metrics, MetricSummary, TokenUsage
+from ldai_core.arguments import check_text, check_type
+from ldai_core.launchdarkly import EventClient, check_client, check_context
+from ldai_core.metrics import EVENTS, RECORDED, Event, FeedbackKind, Metrics, MetricSummary, TokenUsage, clean_usage
 from ldai_core.resumption import ResumptionToken
-from ldai_core.values import shown, whole_count, whole_ms
+from ldai_core.run_id import new_run_id
+from ldai_core.values import shown, whole_ms
 
 if TYPE_CHECKING:
     from ldclient import Context
 
-__all__ = [
-    "AIConfigTracker",
-    "EventClient",
-    "new_run_id",
-]
+__all__ = ["AIConfigTracker"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-
-class EventClient(Protocol):
-    """What a tracker needs of a LaunchDarkly client: `ldclient.LDClient`, or a double that has `track`.
-
-    Source: https://launchdarkly-python-sdk.readthedocs.io/en/latest/api-main.html#ldclient.client.LDClient.track
-    """
-
-    def track(self, event_name: str, context: Context, data: Any = None, metric_value: Any = None) -> None:
-        """Send one custom event."""
-        ...
 
 
 class AIConfigTracker:
@@ -217,12 +203,11 @@ class AIConfigTracker:
         if not isinstance(tokens, TokenUsage):
             self._refuse("track_tokens", "a TokenUsage", tokens)
             return
-        total = self._count("total", tokens.total)
-        input_ = self._count("input", tokens.input)
-        output = self._count("output", tokens.output)
-        if total or input_ or output:
-            unchanged = total is tokens.total and input_ is tokens.input and output is tokens.output
-            self._record("tokens", tokens if unchanged else TokenUsage(total, input_, output))
+        usage, dropped = clean_usage(tokens)
+        for name in dropped:
+            self._refuse("track_tokens", f"a whole number >= 0 as {name}", getattr(tokens, name))
+        if usage.total or usage.input or usage.output:
+            self._record("tokens", usage)
 
     def track_success(self) -> None:
         """Record that the run succeeded. Success and error share one guard: whichever comes first stays."""
@@ -349,25 +334,8 @@ class AIConfigTracker:
             facts["graphKey"] = self.graph_key
         return facts
 
-    def _count(self, name: str, count: object) -> int | None:
-        whole = whole_count(count)
-        if whole is None and count is not None:
-            self._refuse("track_tokens", f"a whole number >= 0 as {name}", count)
-        return whole
-
     def _refuse(self, method: str, expected: str, value: object) -> None:
         _log.warning("Ignoring %s: expected %s, got %s. %s", method, expected, shown(value), self._run_data())
-
-
-def new_run_id() -> str:
-    """Make the id of a run: a random (version 4) UUID in its canonical lower-case form.
-
-    Straight from the system's randomness, which is safe after a fork and costs a third of `uuid.uuid4`.
-    Source: https://www.rfc-editor.org/rfc/rfc9562#section-5.4
-    """
-    digits = os.urandom(16).hex()
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def _is_tool_key(key: object) -> TypeGuard[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ldai_core import Reading, TokenUsage, ToolCall
-from ldai_core.run import NOTHING, OUTPUT
+from ldai_core.reading import NOTHING, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

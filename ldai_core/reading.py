@@ -1,0 +1,107 @@
+"""Readings: what one response or one chunk says, and what those of one call add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ldai_core.metrics import TokenUsage, clean_usage
+
+__all__ = ["NOTHING", "OUTPUT", "Reading", "Tally", "ToolCall", "clean", "sum_usages"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool call with its id: within one call to the provider, the same id again is the same tool call."""
+
+    name: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one response, or one chunk of a stream, says.
+
+    `usage` counts are cumulative within one call: the newest known one wins, and None is unknown.
+    `output` is True for a chunk that carries output: text, reasoning, a refusal, a fragment of a tool call.
+    `failed` is True where the provider reports a failure without raising.
+    `tool_calls` are the tools that the model asks for, by name.
+    """
+
+    usage: TokenUsage | None = None
+    output: bool = False
+    failed: bool = False
+    tool_calls: tuple[str | ToolCall, ...] = ()
+
+
+# What most chunks say. Readers return these two, so that a stream costs no object a chunk.
+NOTHING = Reading()
+OUTPUT = Reading(output=True)
+
+
+class Tally:
+    """What the readings of one call add up to. Not thread-safe: the run's lock is around it."""
+
+    __slots__ = ("_ids", "_tool_calls", "_usage", "unreadable")
+
+    def __init__(self) -> None:
+        self._usage: dict[str, int] = {}
+        self._tool_calls: list[str] = []
+        self._ids: set[str] = set()
+        self.unreadable = False
+
+    def add(self, reading: Reading) -> None:
+        """Take in a reading that is clean: the newest known count wins, and a tool call's id counts once."""
+        usage = reading.usage
+        if usage is not None:
+            counts = {"total": usage.total, "input": usage.input, "output": usage.output}
+            self._usage.update({name: count for name, count in counts.items() if count is not None})
+        for tool_call in reading.tool_calls:
+            if isinstance(tool_call, str):
+                self._tool_calls.append(tool_call)
+            elif tool_call.id not in self._ids:
+                self._ids.add(tool_call.id)
+                self._tool_calls.append(tool_call.name)
+
+    def usage(self) -> TokenUsage:
+        """Tell what is known; a missing total is input + output where both are known."""
+        if self.unreadable:
+            return TokenUsage()
+        total, input_, output = (self._usage.get(name) for name in ("total", "input", "output"))
+        if total is None and input_ is not None and output is not None:
+            total = input_ + output
+        return TokenUsage(total, input_, output)
+
+    def new_tool_calls(self) -> list[str]:
+        """Hand out the tool calls that were not handed out before."""
+        new, self._tool_calls = self._tool_calls, []
+        return new
+
+
+def clean(reading: Reading) -> tuple[Reading, list[str]]:
+    """Drop what may not leave, a bad count or a tool call without a name, and tell what was dropped."""
+    faults = []
+    usage, dropped = (None, []) if reading.usage is None else clean_usage(reading.usage)
+    if dropped:
+        faults.append("a token count that is no whole number >= 0")
+    tool_calls = tuple(call for call in reading.tool_calls if _has_name(call))
+    if len(tool_calls) < len(reading.tool_calls):
+        faults.append("a tool call without a name")
+    return (replace(reading, usage=usage, tool_calls=tool_calls) if faults else reading), faults
+
+
+def sum_usages(usages: list[TokenUsage]) -> TokenUsage | None:
+    """Add up what is known, count by count; None where nothing was used."""
+    total = _sum([usage.total for usage in usages])
+    input_ = _sum([usage.input for usage in usages])
+    output = _sum([usage.output for usage in usages])
+    return TokenUsage(total, input_, output) if total or input_ or output else None
+
+
+def _sum(counts: list[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _has_name(tool_call: str | ToolCall) -> bool:
+    name: object = tool_call.name if isinstance(tool_call, ToolCall) else tool_call
+    return isinstance(name, str) and name != ""
