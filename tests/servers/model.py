@@ -10,9 +10,10 @@ import os
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,8 +62,7 @@ def weights() -> Path:
 
 def serve() -> None:
     """Load the model, print its address, and serve until standard input ends."""
-    import xllamacpp  # noqa: PLC0415  # only where the model runs
-
+    xllamacpp: Any = import_module("xllamacpp")  # Any: compiled, and without stubs
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     params = xllamacpp.CommonParams()
     params.model.path = str(weights())
