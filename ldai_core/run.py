@@ -193,7 +193,7 @@ class Run:
             self._reported = True
             calls, self._calls = self._calls, []  # which would be a cycle, for nothing
             metrics["duration_ms"] = self._elapsed_ms(self._closed_ns)
-            if self._first_output_ns is not None:
+            if self._first_output_ns is not None and self._first_output_ns <= self._closed_ns:
                 metrics["time_to_first_token_ms"] = self._elapsed_ms(self._first_output_ns)
             metrics["success"] = not self._failed
         usage = None if self._tokens_sent else sum_usages([call._tally.usage() for call in calls])

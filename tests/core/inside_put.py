@@ -1,7 +1,7 @@
 """Collect garbage inside `queue.Queue.put`, under the lock that a real LDClient takes for every event.
 
 `python -m tests.core.inside_put stream full` drops one stream, in a cycle, on a client whose queue is full, and prints
-as JSON whether the thread hung, what the client was told, and what arrived. In a process of its own, which a hang spoils.
+as JSON whether the thread hung, what the client was told, and what arrived. In an own process: a hang would spoil another.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def main(drop: str, queue: str, how: str = "as it is") -> None:
     hung = thread.is_alive()
     arrived: list[str] = []
     if not hung and settle() and not full:
-        client.flush()
+        client.flush()  # type: ignore[no-untyped-call]
         arrived = [event.name for event in launchdarkly.wait_for(len(client.told))]
     came = {"hung": hung, "collected": collected, "told": client.told, "arrived": arrived}
     print(json.dumps(came), flush=True)  # noqa: T201  # for the test to read

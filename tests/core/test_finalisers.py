@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from ldai_core import TrackedStream
 from ldai_core.endings import _Worker, collecting, settle
-from ldai_core.run import OUTPUT, begin_call
+from ldai_core.reading import OUTPUT
+from ldai_core.run import begin_call
 from tests.core.doubles import FakeLDClient, make_tracker
 from tests.core.inside_put import DROPS, Knot
 from tests.core.runs import (
@@ -22,6 +24,7 @@ from tests.core.runs import (
     Clock,
     SlowLDClient,
     ToyStream,
+    finishes,
     in_child,
     make_run,
     read,
@@ -122,6 +125,27 @@ def test_a_refused_start(monkeypatch: pytest.MonkeyPatch) -> None:
     streams.clear()
     assert settle()
     assert [name for name, _ in ld_client.sent] == [DURATION, SUCCESS]
+
+
+class Contested(SimpleQueue[Any]):
+    """A queue whose last item another thread takes, right after it was there."""
+
+    def empty(self) -> bool:
+        """Say what was true a moment ago."""
+        try:
+            self.get_nowait()
+        except Empty:
+            return True
+        return False
+
+
+def test_settle_beside_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`settle` never waits for an ending that another thread has taken meanwhile."""
+    worker = _Worker()
+    worker.queue = Contested()
+    worker.queue.put(lambda: None)
+    monkeypatch.setattr("ldai_core.endings._worker", worker)
+    assert finishes(settle)
 
 
 def test_settle_gives_up() -> None:

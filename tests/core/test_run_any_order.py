@@ -29,6 +29,7 @@ class ModelCall:
     ended: bool = False
     counts: Counts = field(default_factory=dict)
     ids: set[str] = field(default_factory=set)
+    tools: int = 0
 
     def usage(self) -> Counts:
         """Return the counts that are known, with the total that follows from the other two."""
@@ -46,7 +47,7 @@ class Model:
     closed_ns: int | None = None
     first_output_ns: int | None = None
     failed: bool = False
-    tools: int = 0
+    reported: bool = False
     sent: list[tuple[str, int]] = field(default_factory=list)
 
     def call(self) -> None:
@@ -63,38 +64,42 @@ class Model:
                 call.counts[name] = count
         for tool_call in reading.tool_calls:
             again = isinstance(tool_call, ToolCall) and tool_call.id in call.ids
-            self.tools += call.recorded and not again
+            call.tools += not again
             if isinstance(tool_call, ToolCall):
                 call.ids.add(tool_call.id)
 
     def end(self, call: ModelCall) -> None:
-        """End a call."""
+        """End a call; what a resumed one has brought is reported at its second end."""
         call.ended = True
-        self.report()
+        self.report([call])
 
     def close(self, error: BaseException | None, now_ns: int) -> None:
         """Close the run: the first time counts."""
         if self.closed_ns is None:
             self.closed_ns = now_ns
             self.failed = error is not None and not isinstance(error, GeneratorExit)
-        self.report()
+        self.report([])
 
-    def report(self) -> None:
+    def report(self, resumed: list[ModelCall]) -> None:
         """Report what is due, and not yet reported."""
         recorded = [call for call in self.calls if call.recorded]
         if self.closed_ns is None or not recorded or not all(call.ended for call in recorded):
             return
-        names = {name for name, _ in self.sent}
-        if DURATION not in names:
+        news = recorded
+        if self.reported:
+            news = [call for call in resumed if call.recorded]
+        else:
             self.sent.append((DURATION, (self.closed_ns - self.start_ns) // 1_000_000))
             if self.first_output_ns is not None:
                 self.sent.append((FIRST_TOKEN, (self.first_output_ns - self.start_ns) // 1_000_000))
             self.sent.append((ERROR if self.failed else SUCCESS, 1))
-        if not names & {TOTAL, INPUT, OUTPUT_TOKENS}:
-            sums = [(event, sum(call.usage().get(name, 0) for call in recorded)) for name, event in COUNTED.items()]
+        self.reported = True
+        if not {name for name, _ in self.sent} & set(COUNTED.values()):
+            sums = [(event, sum(call.usage().get(name, 0) for call in news)) for name, event in COUNTED.items()]
             self.sent += [(event, count) for event, count in sums if count]
-        self.sent += [(TOOL_CALL, 1)] * self.tools
-        self.tools = 0
+        for call in news:
+            self.sent += [(TOOL_CALL, 1)] * call.tools
+            call.tools = 0
 
 
 COUNTED = {"total": TOTAL, "input": INPUT, "output": OUTPUT_TOKENS}
@@ -156,12 +161,11 @@ class Pair:
             self.model.end(model)
 
     def abandon(self, index: int) -> None:
-        """A finaliser says nothing more once the call has ended."""
+        """End a call as a finaliser does."""
         for call, model in self.at(index):
             call.abandon()
             assert settle()
-            if not model.ended:
-                self.model.end(model)
+            self.model.end(model)
 
     def close(self, error: BaseException | None) -> None:
         """Close the run."""

@@ -113,7 +113,7 @@ def test_tool_calls(clock: Clock) -> None:
     for _ in range(2):
         call = run.call()
         call.observe(Reading(tool_calls=("search", "search", ToolCall("book", "1"))))
-        call.observe(Reading(tool_calls=(ToolCall("book", "1"), ToolCall("book", "2"), "", ToolCall("", "3"))))
+        call.observe(Reading(tool_calls=(ToolCall("book", "1"), ToolCall("book", "2"))))
         call.end()
     assert tokens_of(run, ld_client) == [(TOOL_CALL, 1)] * 8
     keys = [event.data["toolKey"] for event in ld_client.events if event.name == TOOL_CALL]

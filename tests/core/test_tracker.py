@@ -95,6 +95,13 @@ def test_each_method_sends_its_events(_method: str, act: Act, sent: list[tuple[s
     assert ld_client.sent == sent
 
 
+@pytest.mark.parametrize("ld_client", [None, object(), "sdk-key"])
+def test_a_client_without_track_is_refused(ld_client: Any) -> None:
+    """R39: a tracker, too, refuses a client that lacks `track` with a TypeError, rather than to lose its events."""
+    with pytest.raises(TypeError, match="track"):
+        make_tracker(ld_client)
+
+
 def test_events_leave_by_position() -> None:
     """C2: `track` is given name, context, data and value, all four by position."""
     tracked: list[tuple[Any, ...]] = []

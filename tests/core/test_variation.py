@@ -152,9 +152,21 @@ def test_a_variation_that_is_no_object(value: Any, caplog: pytest.LogCaptureFixt
     assert KEY in warning
 
 
-def test_a_variation_of_null() -> None:
-    """C5: null is not an object either, so it gives the caller's default."""
+def test_a_variation_of_null(caplog: pytest.LogCaptureFixture) -> None:
+    """C5: null is not an object either: it gives the caller's default, with one warning."""
     assert_fallback(configure(None, DEFAULT))
+    (warning,) = warnings_in(caplog)
+    assert KEY in warning
+
+
+def test_a_variation_nested_too_deep(caplog: pytest.LogCaptureFixture) -> None:
+    """C5: a variation nested too deep to be read gives the caller's default, with one warning."""
+    nested: dict[str, Any] = {}
+    for _ in range(100_000):
+        nested = {"nested": nested}
+    assert_fallback(configure({"model": {"name": "m", "parameters": nested}}, DEFAULT))
+    (warning,) = warnings_in(caplog)
+    assert KEY in warning
 
 
 def test_a_base_sdk_that_raises(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SHUT_RDWR, socket
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -50,35 +53,63 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server:
-    """A server that is up inside its `with` block."""
+    """A server that is up inside its `with` block. At its end connections are cut, and their threads are waited for."""
 
     handler: type[Handler]
 
     def __init__(self) -> None:
-        self._http = _Http(("127.0.0.1", 0), self.handler)
-        self._http.owner = self
-        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name=type(self).__name__, daemon=True)
+        self._http: _Http | None = None
+        self._thread: Thread | None = None
 
     @property
     def uri(self) -> str:
         """Where it is."""
+        if self._http is None:
+            raise RuntimeError("the server is not up: use it inside its `with` block")
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def __enter__(self) -> Self:
+        self._http = _Http(("127.0.0.1", 0), self.handler)
+        self._http.owner = self
+        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name=type(self).__name__)
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
+        if self._http is not None and self._thread is not None:
+            self._http.shutdown()
+            self._thread.join()
+            self._http.server_close()
 
 
 class _Http(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False  # they are waited for
     owner: Server
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._connections: set[socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember the connection, to be cut at the end."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that is over."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Cut what is still connected, and wait for the threads."""
+        for connection in list(self._connections):
+            with suppress(OSError):
+                connection.shutdown(SHUT_RDWR)
+        super().server_close()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Let a client go that has gone: the tests cut connections all the time."""
+        """Let a client go that has gone, as the tests' clients do all the time; anything else is a fault of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)

