@@ -12,7 +12,8 @@ import atexit
 import gc
 import logging
 import os
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -55,8 +56,9 @@ class _Worker:
 
     def settle(self, timeout_s: float) -> bool:
         if self._thread is None:
-            while not self.queue.empty():  # nobody else takes from it
-                _call(self.queue.get())
+            with suppress(Empty):
+                while True:
+                    _call(self.queue.get_nowait())
             return True
         reached = Event()
         self.queue.put(reached.set)
