@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BLOCKS = 40
 EVENTS = 500
-PAUSE_S = 0.01
+PAUSE_S = 0.03
 GROSS = 2
 CONTEXT = Context.create("benchmark")
 VARIATION = {

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -148,23 +149,55 @@ def test_no_default_means_a_disabled_one() -> None:
     assert (config.model, config.provider, config.messages, config.tools) == (None, None, None, None)
 
 
+DEFAULT = AIConfigDefault(
+    enabled=True,
+    model=ModelConfig("small", {"temperature": 0.1}, {"team": "support"}),
+    provider=ProviderConfig("local"),
+    messages=[Message("system", "Be brief.")],
+    tools={"search": Tool("search", "Find it.", "function", {"type": "object"}, {"cost": 1})},
+)
+
+
 def test_the_default_is_used_when_the_flag_is_not_there(caplog: pytest.LogCaptureFixture) -> None:
     """R9: a flag that is not there gives what the caller's default says, and no warning."""
-    default = AIConfigDefault(
-        enabled=True,
-        model=ModelConfig("small", {"temperature": 0.1}, {"team": "support"}),
-        provider=ProviderConfig("local"),
-        messages=[Message("system", "Be brief.")],
-        tools={"search": Tool("search", "Find it.", "function", {"type": "object"}, {"cost": 1})},
-    )
-    config = AIClient(FakeLDClient()).completion_config("my-config", CONTEXT, default)
+    config = AIClient(FakeLDClient()).completion_config("my-config", CONTEXT, DEFAULT)
     assert isinstance(config, AIConfig)
     assert (config.key, config.enabled) == ("my-config", True)
-    assert (config.model, config.provider) == (default.model, default.provider)
+    assert (config.model, config.provider) == (DEFAULT.model, DEFAULT.provider)
     assert list(config.messages or []) == [Message("system", "Be brief.")]
-    assert config.tools == default.tools
-    assert config.to_dict() == default.to_dict()
+    assert config.tools == DEFAULT.tools
+    assert config.to_dict() == DEFAULT.to_dict()
     assert warnings_in(caplog) == []
+
+
+@pytest.mark.parametrize("default", [None, DEFAULT])
+def test_the_base_sdk_is_told_the_default(default: AIConfigDefault | None) -> None:
+    """R9, C4: the base SDK gets the default as a dict, which goes into its own events: strict JSON, no tracker."""
+    told: list[Any] = []
+
+    class Telling(FakeLDClient):
+        def variation(self, key: str, context: Context, default: Any) -> Any:
+            told.append(default)
+            return super().variation(key, context, default)
+
+    AIClient(Telling()).completion_config("my-config", CONTEXT, default)
+    assert told[0]["_ldMeta"] == {"enabled": default is not None}
+    assert "tracker" not in json.dumps(told, allow_nan=False)
+
+
+def test_what_is_done_to_a_config_stays_in_it() -> None:
+    """R9: a config is the caller's own: changing its parts changes neither the default nor what is served again."""
+    ld_client = FakeLDClient({"my-config": json.loads(json.dumps(SERVED))})
+    client = AIClient(ld_client)
+    for key, default in (("my-config", None), ("other", DEFAULT)):
+        before = client.completion_config(key, CONTEXT, default).to_dict()
+        config = client.completion_config(key, CONTEXT, default)
+        assert config.model is not None
+        assert config.model.parameters is not None
+        assert config.messages is not None
+        config.model.parameters["temperature"] = 2
+        config.messages.clear()
+        assert client.completion_config(key, CONTEXT, default).to_dict() == before
 
 
 def test_a_default_need_not_be_json() -> None:
@@ -373,6 +406,36 @@ def test_an_empty_key_is_refused() -> None:
     with pytest.raises(ValueError, match="key"):
         client.completion_config("", CONTEXT)
     assert ld_client.asked == []
+
+
+@pytest.mark.parametrize(
+    ("part", "arguments", "expected"),
+    [
+        (Message, (5, "Hi"), "role"),
+        (Message, ("user", None), "content"),
+        (ModelConfig, (None,), "name"),
+        (ProviderConfig, (5,), "name"),
+        (Tool, (None,), "name"),
+        (AIConfigDefault, ("yes",), "enabled"),
+        (AIConfigDefault, (True, "gpt-4o"), "model"),
+        (AIConfigDefault, (True, None, "openai"), "provider"),
+        (AIConfigDefault, (True, None, None, 5), "messages"),
+        (AIConfigDefault, (True, None, None, [{"role": "user", "content": "Hi"}]), "messages"),
+        (AIConfigDefault, (True, None, None, None, [Tool("search")]), "tools"),
+        (AIConfigDefault, (True, None, None, None, {"search": {"name": "search"}}), "tools"),
+    ],
+)
+def test_a_part_of_the_wrong_type_is_refused(part: Any, arguments: tuple[Any, ...], expected: str) -> None:
+    """R5: a default is checked where it is written, with a TypeError that names the part, not when it is needed."""
+    with pytest.raises(TypeError, match=expected):
+        part(*arguments)
+
+
+@pytest.mark.parametrize("part", [lambda: Message("", "Hi"), lambda: ModelConfig(""), lambda: Tool("")])
+def test_a_part_without_its_name_is_refused(part: Any) -> None:
+    """R5: an empty role or name is a ValueError."""
+    with pytest.raises(ValueError, match=r"role|name"):
+        part()
 
 
 @pytest.mark.parametrize("context", [None, "user-1", {"kind": "user", "key": "user-1"}])

@@ -211,6 +211,11 @@ def test_attributes_are_out_of_reach(name: str, caplog: pytest.LogCaptureFixture
         ("items.1", "b"),
         ("items.2", ""),
         ("items.2.name", ""),
+        ("items.-1", ""),
+        ("items.00", ""),
+        ("items.\u00b2", ""),  # a superscript two
+        ("items.\u0660", ""),  # an Arabic zero
+        ("items." + "9" * 50, ""),
         ("rows.1.name", "Cy"),
         ("rows.1.0", ""),
         ("grid.1.0", "3"),
@@ -441,6 +446,15 @@ def test_sections_may_nest(caplog: pytest.LogCaptureFixture) -> None:
     assert warnings_in(caplog) == []
 
 
+def test_tags_side_by_side_do_not_nest(caplog: pytest.LogCaptureFixture) -> None:
+    """C5: however many tags and sections stand side by side, none is within another, whatever the delimiters."""
+    variables = {"a": True, "name": "Bo"}
+    for _ in range(2):
+        assert render("{{name}}{{! c }}{{#a}}x{{/a}}{{^a}}y{{/a}}" * 200, variables) == "Box" * 200
+        assert render("{{=<% %>=}}" + "{{#a}}<%name%><%#a%>x<%/a%>" * 200, variables) == "{{#a}}Box" * 200
+    assert warnings_in(caplog) == []
+
+
 def test_loops_may_multiply_a_little(caplog: pytest.LogCaptureFixture) -> None:
     """C5: a table of a hundred rows and ten columns is within the budget."""
     rows = [{"cells": list(range(10))} for _ in range(100)]
@@ -455,6 +469,7 @@ HOSTILE: list[tuple[str, str, dict[str, Any]]] = [
     ("nested sections", "{{#a}}" * 20_000 + "{{/a}}" * 20_000, {"a": True}),
     ("nested sections of nothing", "{{#b}}" * 20_000 + "{{/b}}" * 20_000, {}),
     ("nested inverted sections", "{{^b}}" * 20_000 + "{{/b}}" * 20_000, {}),
+    ("nested sections, in other words", "{{=<% %>=}}" + "<%#a%>" * 20_000 + "<%/a%>" * 20_000, {"a": True}),
     ("sections never closed", "{{#a}}" * 40_000, {"a": True}),
     ("loops in loops", "{{#a}}" * 8 + "x" + "{{/a}}" * 8, {"a": HUNDRED}),
     ("a text over and over", "{{a}}" * 50, {"a": "x" * 1024 * 1024}),
@@ -479,6 +494,7 @@ LONG: list[tuple[str, str, dict[str, Any], str]] = [
     ("sections side by side", "{{#a}}x{{/a}}" * 19_000, {"a": True}, "x" * 19_000),
     ("missing names", "{{a.b.c.d.e.f}}" * 17_000, {}, ""),
     ("a long path", "{{" + ".".join(["a"] * 100_000) + "}}", {"a": circular_mapping()}, ""),
+    ("a long index", "{{a." + "9" * 100_000 + "}}", {"a": [1]}, ""),
     ("partials", "{{> a}}" * 37_000, {"a": "x"}, ""),
     ("delimiters", "{{=<% %>=}}<%={{ }}=%>" * 11_000, {}, ""),
     ("comments", "{{! a }}" * 32_000, {}, ""),

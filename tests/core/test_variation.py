@@ -538,10 +538,16 @@ def test_no_warning_quotes_what_was_served(value: Any, caplog: pytest.LogCapture
 
 
 def test_the_payload_is_not_changed() -> None:
-    """C5: reading a variation changes nothing in it: the base SDK may serve the same object again."""
+    """C5: neither reading a variation nor changing the config changes it: it may be served again."""
     value = with_legacy_tools([SEARCH, 5], messages=[GOOD, 5], provider={"name": "openai"})
     before = json.dumps(value)
-    configure(value)
+    config = configure(value)
+    assert config.model is not None
+    assert config.model.parameters is not None
+    assert config.tools is not None
+    assert config.tools["search"].parameters is not None
+    config.model.parameters["temperature"] = 2
+    config.tools["search"].parameters["type"] = "array"
     assert json.dumps(value) == before
 
 
