@@ -118,11 +118,10 @@ def _served_default(default: AIConfigDefault) -> dict[str, Any]:
     """Write the default for the base SDK, which sends it along in its own events: a copy, and strict JSON."""
     if default is _DISABLED:
         return {"_ldMeta": {"enabled": False}}
-    parts = default.to_dict()
     try:
-        copy: dict[str, Any] = json.loads(json.dumps(parts, allow_nan=False))
+        copy: dict[str, Any] = json.loads(json.dumps(default.to_dict(), allow_nan=False))
     except (TypeError, ValueError, RecursionError):
-        return {"_ldMeta": parts["_ldMeta"]}
+        return {"_ldMeta": {"enabled": default.enabled}}
     return copy
 
 

@@ -13,6 +13,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from ldai_core.values import LARGEST
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -46,7 +48,10 @@ class ResumptionToken:
     graph_key: str | None = None
 
     def encode(self) -> str:
-        """Write the token: text that is safe in a URL, an attribute or a cookie."""
+        """Write the token: text that is safe in a URL, an attribute or a cookie.
+
+        One that gets longer than 4 KiB, by keys of thousands of characters, cannot be read back.
+        """
         try:
             text = self._json(_quote_raw).encode()
         except UnicodeEncodeError:  # a lone surrogate, which UTF-8 does not have
@@ -133,4 +138,6 @@ def _version(fields: dict[str, object]) -> int:
     version = fields.get("version")
     if version is None:
         _refuse("the field version is missing")
-    return version if type(version) is int else _refuse("the field version is not an integer")
+    if type(version) is not int:
+        _refuse("the field version is not an integer")
+    return version if abs(version) <= LARGEST else _refuse("the field version is too large an integer")

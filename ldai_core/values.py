@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from numbers import Integral, Real
 
-__all__ = ["shown", "whole_count", "whole_ms"]
+__all__ = ["LARGEST", "shown", "whole_count", "whole_ms"]
 
 # The largest integer that every JSON reader carries exactly: https://www.rfc-editor.org/rfc/rfc8259#section-6
 LARGEST = 2**53 - 1

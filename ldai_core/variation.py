@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ldai_core.config import AIConfigDefault, Message, ModelConfig, ProviderConfig, Tool, copy_json, copy_model
+from ldai_core.values import LARGEST
 
 __all__ = ["Variation", "fallback_variation", "read_variation"]
 
@@ -54,9 +55,13 @@ def read_variation(config_key: str, value: object, mode: str = "completion") -> 
 
 def fallback_variation(default: AIConfigDefault) -> Variation:
     """Turn the application's own default into the parts of a config."""
+    try:
+        model = copy_model(default.model)
+    except RecursionError:  # parameters that contain themselves: nothing could copy them
+        model = default.model
     return Variation(
         enabled=default.enabled,
-        model=copy_model(default.model),
+        model=model,
         provider=default.provider,
         messages=None if default.messages is None else list(default.messages),
         tools=None if default.tools is None else dict(default.tools),
@@ -74,7 +79,11 @@ class _Fields:
         return self._typed(field, value, str, "a string")
 
     def integer(self, field: str, value: object) -> int | None:
-        return self._typed(field, value, int, "an integer")
+        whole = self._typed(field, value, int, "an integer")
+        if whole is not None and abs(whole) > LARGEST:
+            self.warn(field, f"an integer of at most {LARGEST}", value)
+            return None
+        return whole
 
     def boolean(self, field: str, value: object) -> bool | None:
         return self._typed(field, value, bool, "true or false")

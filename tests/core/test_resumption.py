@@ -476,3 +476,11 @@ def test_a_token_is_read_back(
     """R21, R22: whatever is encoded is decoded to the same."""
     token = ResumptionToken(run_id, config_key, version, variation_key, graph_key)
     assert ResumptionToken.decode(token.encode()) == token
+
+
+@pytest.mark.parametrize("version", [2**53, -(2**53), 10**400])
+def test_a_version_that_json_may_not_carry(version: int) -> None:
+    """C3: an integer beyond what every JSON reader carries exactly is refused, for it would spoil a batch of events."""
+    token = ResumptionToken(str(uuid.uuid4()), "my-config", version).encode()
+    with pytest.raises(InvalidResumptionToken, match="version"):
+        ResumptionToken.decode(token)

@@ -265,6 +265,7 @@ def test_what_is_missing_is_empty(name: str, caplog: pytest.LogCaptureFixture) -
         (Thing(), "a thing"),
         ([Thing()], '["a thing"]'),
         ([Thing], "[null]"),
+        ({"a": Thing(), "b": [Thing]}, '{"a": "a thing", "b": [null]}'),
         (MappingProxyType({"a": (1, 2)}), '{"a": [1, 2]}'),
         ([MappingProxyType({"a": 1})], '[{"a": 1}]'),
         (ValueError("told"), "told"),

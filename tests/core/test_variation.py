@@ -655,3 +655,21 @@ def test_what_is_not_even_json_does_not_raise(odd: Any) -> None:
         config = configure(value)
         assert type(config.enabled) is bool
         assert config.create_tracker().config_key == KEY
+
+
+@pytest.mark.parametrize("version", [2**53, -(2**53), 10**400])
+def test_an_integer_that_json_may_not_carry(version: int, caplog: pytest.LogCaptureFixture) -> None:
+    """C5: a version that JSON may not carry exactly is of a wrong type: 1, and omitted, with a warning each."""
+    client = AIClient(FakeLDClient({KEY: {"_ldMeta": {"version": version, "modelVersion": version}}}))
+    tracker = client.completion_config(KEY, CONTEXT).create_tracker()
+    assert (tracker.version, tracker.model_version) == (1, None)
+    assert len(caplog.records) == 2
+
+
+def test_a_default_that_contains_itself() -> None:
+    """A fallback whose parameters contain themselves is used as it is, and nothing raises."""
+    parameters: dict[str, Any] = {}
+    parameters["self"] = parameters
+    default = AIConfigDefault(enabled=True, model=ModelConfig("m", parameters))
+    config = AIClient(FakeLDClient({})).completion_config(KEY, CONTEXT, default)
+    assert config.model is default.model
