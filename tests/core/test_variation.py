@@ -657,7 +657,7 @@ def test_what_is_not_even_json_does_not_raise(odd: Any) -> None:
         assert config.create_tracker().config_key == KEY
 
 
-@pytest.mark.parametrize("version", [2**53, -(2**53), 10**400])
+@pytest.mark.parametrize("version", [2**53, -(2**53), 10**400], ids=["above", "below", "huge"])
 def test_an_integer_that_json_may_not_carry(version: int, caplog: pytest.LogCaptureFixture) -> None:
     """C5: a version that JSON may not carry exactly is of a wrong type: 1, and omitted, with a warning each."""
     client = AIClient(FakeLDClient({KEY: {"_ldMeta": {"version": version, "modelVersion": version}}}))
