@@ -7,7 +7,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
 
 try:
-    from openai import AsyncOpenAI, OpenAI
+    from openai import AsyncOpenAI, ContentFilterFinishReasonError, LengthFinishReasonError, OpenAI
 except ImportError as error:
     raise ImportError('ldai_openai needs the openai package: pip install "ldai-adapters[openai]"') from error
 
@@ -18,7 +18,7 @@ from ldai_core.stream import follow
 from ldai_openai.readings import is_usage_only, read_chat_chunk, read_chat_completion, read_openai
 
 if TYPE_CHECKING:
-    from ldai_core.run import Source
+    from ldai_core.run import Call, Source
 
 __all__ = ["track_openai_metrics", "track_openai_metrics_async", "wrap_openai"]
 
@@ -74,9 +74,9 @@ def _measured(client: Client, source: Source, *, include_usage: bool) -> Client:
         options, hide = _ask_for_usage(options, kwargs) if include_usage else (options, None)
         call = begin_call(source)
         try:
-            result = send(cast_to, options, *args, **kwargs)
+            result = send(cast_to, _read_before_parsing(options, call), *args, **kwargs)
         except BaseException as error:
-            call.end(error)
+            call.end(_failure(error))
             raise
         return follow(call, result, read_chat_completion, read_chat_chunk, hide=hide)
 
@@ -86,9 +86,9 @@ def _measured(client: Client, source: Source, *, include_usage: bool) -> Client:
         options, hide = _ask_for_usage(options, kwargs) if include_usage else (options, None)
         call = begin_call(source)
         try:
-            result = await send(cast_to, options, *args, **kwargs)
+            result = await send(cast_to, _read_before_parsing(options, call), *args, **kwargs)
         except BaseException as error:
-            call.end(error)
+            call.end(_failure(error))
             raise
         return follow(call, result, read_chat_completion, read_chat_chunk, hide=hide)
 
@@ -128,3 +128,23 @@ def _ask_for_usage(options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Callab
     options = copy(options)
     options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
     return options, is_usage_only
+
+
+def _read_before_parsing(options: Any, call: Call) -> Any:
+    """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
+    parse = options.post_parser
+    if not callable(parse):
+        return options
+
+    def read_and_parse(response: Any) -> Any:
+        call.read(read_chat_completion, response)
+        return parse(response)
+
+    options = copy(options)
+    options.post_parser = read_and_parse
+    return options
+
+
+def _failure(error: BaseException) -> BaseException | None:
+    """Tell a failure from a stop at a limit or a filter, which `parse()` raises: the model did what it was asked."""
+    return None if isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError)) else error

@@ -1,7 +1,7 @@
 """Collect garbage inside `queue.Queue.put`, under the lock that a real LDClient takes for every event.
 
 `python -m tests.core.inside_put stream full` drops one stream, in a cycle, on a client whose queue is full, and prints
-as JSON whether the thread hung, what the client was told, and what arrived. In an own process: a hang would spoil another.
+as JSON whether the thread hung, what the client was told, and what arrived. A process of its own, for a hang spoils it.
 """
 
 from __future__ import annotations

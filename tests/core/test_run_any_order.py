@@ -60,7 +60,7 @@ class Model:
             self.first_output_ns = now_ns
         usage = reading.usage or TokenUsage()
         for name, count in {"total": usage.total, "input": usage.input, "output": usage.output}.items():
-            if type(count) is int and count >= 0:
+            if type(count) is int and 0 <= count < 2**53:
                 call.counts[name] = count
         for tool_call in reading.tool_calls:
             again = isinstance(tool_call, ToolCall) and tool_call.id in call.ids

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, cast
 
 from tests.servers.http import Handler, Server
@@ -34,6 +34,7 @@ __all__ = [
 
 FOREVER_S = 1e6
 POLL_S = 0.02
+PATIENCE_S = 10.0
 
 JSON = dict[str, Any]  # a provider's JSON has no type
 Usage = tuple[int, int] | Mapping[str, object]
@@ -146,7 +147,7 @@ class _OpenAIHandler(Handler):
         except ServerClosing:
             self.close_connection = True
 
-    do_POST = do_GET  # noqa: N815  # likewise
+    do_POST = do_DELETE = do_GET  # noqa: N815  # likewise
 
     def _follow(self, step: Answer | Stream, request: Request) -> None:
         self._wait(step.delay_s)
@@ -210,6 +211,7 @@ class ScriptedOpenAI(Server):
         super().__init__()
         self.requests: list[Request] = []
         self.closing = Event()
+        self._came = Condition()
         self._otherwise = otherwise
         self._steps: deque[Answer | Stream] = deque()
 
@@ -223,9 +225,18 @@ class ScriptedOpenAI(Server):
         for step in steps:
             self._steps += [step.as_answer()] * step.times if isinstance(step, Failure) else [step]
 
+    def wait_for_request(self, number: int = 1) -> Request:
+        """Wait until so many requests have come, and return the last of these."""
+        with self._came:
+            if self._came.wait_for(lambda: len(self.requests) >= number, PATIENCE_S):
+                return self.requests[number - 1]
+        raise TimeoutError(f"after {PATIENCE_S} s only {len(self.requests)} requests")
+
     def take(self, request: Request) -> Answer | Stream:
         """Keep the request, and tell what it gets."""
-        self.requests.append(request)
+        with self._came:
+            self.requests.append(request)
+            self._came.notify_all()
         try:
             return self._steps.popleft()
         except IndexError:
