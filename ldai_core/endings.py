@@ -46,7 +46,7 @@ class _Worker:
     def start(self) -> None:
         if self._thread is None:
             with self._lock:
-                if self._thread is None:
+                if self._thread is None:  # pragma: no branch  # another thread was faster
                     thread = Thread(target=self._work, name="ldai_core.endings", daemon=True)
                     try:
                         thread.start()

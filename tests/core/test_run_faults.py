@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import math
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,6 +29,11 @@ from tests.core.runs import (
     make_run,
     read,
 )
+
+if TYPE_CHECKING:
+    from ldclient import Context
+
+    from ldai_core.metrics import Metrics
 
 SECRET = "the api key was sdk-123"
 BAD_COUNTS: list[Any] = [-1, 1.5, True, False, math.nan, math.inf, "7", b"7", Decimal("NaN"), [7], object(), 10**400]
@@ -206,7 +211,7 @@ def test_a_client_that_raises_for_two_runs(caplog: pytest.LogCaptureFixture) -> 
 class FailingTracker(AIConfigTracker):
     """A tracker that cannot report."""
 
-    def report(self, _metrics: object) -> Exception | None:
+    def report(self, metrics: Metrics) -> Exception | None:
         """Fail."""
         raise LookupError(SECRET)
 
@@ -236,12 +241,12 @@ class StoppingLDClient(FakeLDClient):
 
     stopped = False
 
-    def track(self, *event: Any) -> None:
+    def track(self, event_name: str, context: Context, data: Any = None, metric_value: Any = None) -> None:
         """Stop the thread once, then keep events."""
         if not self.stopped:
             self.stopped = True
             raise asyncio.CancelledError
-        super().track(*event)
+        super().track(event_name, context, data, metric_value)
 
 
 def test_a_client_that_stops_the_thread_of_endings(monkeypatch: pytest.MonkeyPatch) -> None:

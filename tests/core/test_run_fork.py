@@ -62,3 +62,19 @@ def test_a_run_of_the_child() -> None:
 
     assert in_child(call_once) == str([DURATION, SUCCESS])
     assert ld_client.events == []
+
+
+def test_a_call_in_the_child() -> None:
+    """A call that the child of a fork begins in the parent's run works, and is not recorded by either."""
+    run, ld_client = make_run()
+
+    def call_once() -> list[str]:
+        call = run.call()
+        call.observe(Reading(usage=USAGE))
+        call.end()
+        run.close()
+        return [name for name, _ in ld_client.sent]
+
+    assert in_child(call_once) == "[]"
+    run.close()
+    assert ld_client.events == []

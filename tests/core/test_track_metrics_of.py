@@ -273,3 +273,16 @@ async def test_many_at_once() -> None:
     for event in ld_client.events:
         runs.setdefault(event.data["runId"], []).append(event.name)
     assert list(runs.values()) == [[DURATION, FIRST_TOKEN, SUCCESS, *(name for name, _ in USAGE_EVENTS)]] * 10
+
+
+async def test_a_function_that_hands_out_a_coroutine(clock: Clock) -> None:
+    """An ordinary function that returns an awaitable is measured up to what is awaited, like a coroutine function."""
+    ld_client = FakeLDClient()
+    answer = Chunk(Reading(usage=USAGE))
+
+    async def request() -> Chunk:
+        clock.pass_ms(30)
+        return answer
+
+    assert await track_metrics_of(make_tracker(ld_client), read, lambda: request()) is answer  # noqa: PLW0108
+    assert ld_client.sent == [(DURATION, 30), (SUCCESS, 1), *USAGE_EVENTS]

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot
 
 AT_ONCE_S = 5.0  # what waited for the provider instead would wait for ever
 MAIN = threading.main_thread()
+LOOKS = 5
 
 
 @contextmanager
@@ -53,13 +54,19 @@ def ctrl_c(once: Callable[[], object]) -> Iterator[None]:
         thread.join()
 
 
-def main_thread_reads() -> None:
-    """Return once the main thread is inside the client's reading from its socket; nothing else tells that it is."""
+def main_thread_waits(package: str, name: str) -> None:
+    """Return once the main thread has been inside this function of that package for a while.
+
+    Nothing else tells that it waits there; and a signal that arrives just before it does, when Python has looked for
+    signals already, would be seen only when the waiting is over.
+    """
     assert MAIN.ident is not None
     deadline = time.monotonic() + 10
+    looks = 0
     while time.monotonic() < deadline:
         code = sys._current_frames()[MAIN.ident].f_code
-        if "httpcore" in code.co_filename and code.co_name == "read":
+        looks = looks + 1 if package in code.co_filename and code.co_name == name else 0
+        if looks == LOOKS:
             return
         time.sleep(0.01)
     raise TimeoutError
@@ -71,7 +78,7 @@ def test_while_waiting_for_the_answer(server: ScriptedOpenAI, wrapped: OpenAI, r
 
     def waiting() -> None:
         server.wait_for_request()
-        main_thread_reads()
+        main_thread_waits("httpcore", "read")
 
     with ctrl_c(waiting):
         wrapped.chat.completions.create(**ASKED)
@@ -94,7 +101,7 @@ def test_while_waiting_for_a_chunk(
 
     def waiting() -> None:
         assert seen.wait(10)
-        main_thread_reads()
+        main_thread_waits("httpcore", "read")
 
     with ctrl_c(waiting):
         consume()
@@ -123,6 +130,7 @@ def test_async(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClie
     def waiting() -> None:
         server.wait_for_request()
         assert waits.wait(10)
+        main_thread_waits("selectors", "select")
 
     with ctrl_c(waiting):
         asyncio.run(main())

@@ -214,3 +214,12 @@ def test_any_json_is_read(item: Any) -> None:
     """Whatever JSON a service sends, reading it raises nothing and gives a Reading."""
     for read in (read_chat_chunk, read_chat_completion, read_openai):
         assert isinstance(read(item), Reading)
+
+
+@given(ANY_JSON)
+def test_any_object_is_read(item: Any) -> None:
+    """The SDK makes objects of any JSON, unchecked; reading them gives what reading the JSON gives."""
+    fields = item if isinstance(item, dict) else {"choices": item, "usage": item}
+    chunk, whole = ChatCompletionChunk.construct(**fields), ChatCompletion.construct(**fields)
+    assert read_chat_chunk(chunk) == read_chat_chunk(fields)
+    assert read_chat_completion(whole) == read_chat_completion(fields)

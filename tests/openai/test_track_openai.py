@@ -81,6 +81,8 @@ async def test_an_exception_async(
         ({"prompt_tokens": 9, "completion_tokens": 3}, TokenUsage(12, 9, 3)),
         ({"total_tokens": 12}, TokenUsage(12, None, None)),
         ({"prompt_tokens": 9, "completion_tokens": None}, TokenUsage(None, 9, None)),
+        ({"total_tokens": True, "prompt_tokens": "9", "completion_tokens": 3}, TokenUsage(None, None, 3)),
+        ({"total_tokens": -1, "prompt_tokens": 9.5, "completion_tokens": 3.0}, TokenUsage(None, None, 3)),
         ({"total_tokens": 0, "prompt_tokens": 0, "completion_tokens": 0}, None),
     ],
 )

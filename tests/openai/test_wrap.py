@@ -223,3 +223,12 @@ async def test_the_stream_helper_async(async_wrapped: AsyncOpenAI, recorded: Rec
         pieces = [event.delta async for event in events if event.type == "content.delta"]
     assert pieces == ["", "Hel", "lo"]
     assert told(recorded) == READ
+
+
+async def test_other_requests_pass_async(
+    async_wrapped: AsyncOpenAI, server: ScriptedOpenAI, recorded: RecordingClient
+) -> None:
+    """What is no chat completion passes through an async client unrecorded too."""
+    server.script(Answer({"object": "list", "data": []}))
+    assert (await async_wrapped.models.list()).data == []
+    assert recorded.runs == []
