@@ -11,10 +11,14 @@ __all__ = ["NOTHING", "OUTPUT", "Reading", "Tally", "ToolCall", "clean", "sum_us
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool call with its id: within one call to the provider, the same id again is the same tool call."""
+    """A tool call with its id: within one call to the provider, the same id again is the same tool call.
+
+    Where a stream's later fragments come without the id, `place` tells them: the same place as of one that was seen.
+    """
 
     name: str
-    id: str
+    id: str | None
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +45,12 @@ OUTPUT = Reading(output=True)
 class Tally:
     """What the readings of one call add up to. Not thread-safe: the run's lock is around it."""
 
-    __slots__ = ("_ids", "_tool_calls", "_usage", "unreadable")
+    __slots__ = ("_seen", "_tool_calls", "_usage", "unreadable")
 
     def __init__(self) -> None:
         self._usage: dict[str, int] = {}
         self._tool_calls: list[str] = []
-        self._ids: set[str] = set()
+        self._seen: set[str] = set()
         self.unreadable = False
 
     def add(self, reading: Reading) -> None:
@@ -58,9 +62,10 @@ class Tally:
         for tool_call in reading.tool_calls:
             if isinstance(tool_call, str):
                 self._tool_calls.append(tool_call)
-            elif tool_call.id not in self._ids:
-                self._ids.add(tool_call.id)
+                continue
+            if (tool_call.id or tool_call.place) not in self._seen:
                 self._tool_calls.append(tool_call.name)
+            self._seen.update(filter(None, (tool_call.id, tool_call.place)))
 
     def usage(self) -> TokenUsage:
         """Tell what is known; a missing total is input + output where both are known."""

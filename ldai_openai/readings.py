@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["is_usage_only", "read_chat_chunk", "read_chat_completion", "read_openai", "read_usage"]
 
-# What is output in a chunk's delta. Reasoning is no part of OpenAI's own chat API: DeepSeek, vLLM and llama.cpp call it
-# `reasoning_content`, OpenRouter calls it `reasoning`.
-_OUTPUT = ("content", "refusal", "tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
+# What is output in a chunk's delta, beside its content. Reasoning is no part of OpenAI's own chat API: DeepSeek, vLLM
+# and llama.cpp call it `reasoning_content`, OpenRouter calls it `reasoning`.
+_OUTPUT = ("refusal", "tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
 
 
 def read_openai(item: Any) -> Reading:
@@ -62,10 +62,8 @@ def read_chat_chunk(chunk: Any) -> Reading:
     output = False
     for place, choice in enumerate(choices):
         delta = _get(choice, "delta")
-        if _get(delta, "content"):
-            output = True
-        elif delta is not None:
-            output = output or any(_get(delta, field) for field in _OUTPUT)
+        output = output or bool(_get(delta, "content")) or any(_get(delta, field) for field in _OUTPUT)
+        if _get(delta, "tool_calls") or _get(delta, "function_call"):
             index = _get(choice, "index")
             tool_calls += _tool_calls(delta, place if index is None else index)
     if usage is None and not tool_calls:
@@ -93,17 +91,18 @@ def is_usage_only(chunk: Any) -> bool:
     return not _items(chunk, "choices")
 
 
-def _tool_calls(message: Any, place: object) -> Iterator[ToolCall]:
+def _tool_calls(message: Any, choice: object) -> Iterator[ToolCall]:
     """Go through the tool calls of a message or a delta that have a name; later fragments of a call have none."""
     for at, call in enumerate(_items(message, "tool_calls")):
         # `custom` is a tool that takes free text instead of JSON.
         name = _get(_get(call, "function"), "name") or _get(_get(call, "custom"), "name")
         if name:
-            index = _get(call, "index")
-            yield ToolCall(name, _get(call, "id") or f"{place}.{at if index is None else index}")
+            index, call_id = _get(call, "index"), _get(call, "id")
+            place = f"{choice}.{at if index is None else index}"
+            yield ToolCall(name, call_id if isinstance(call_id, str) and call_id else None, place)
     legacy = _get(_get(message, "function_call"), "name")
     if legacy:
-        yield ToolCall(legacy, f"{place}.function_call")
+        yield ToolCall(legacy, None, f"{choice}.function_call")
 
 
 def _items(value: Any, name: str) -> list[Any]:

@@ -65,7 +65,7 @@ class Model:
         for tool_call in reading.tool_calls:
             again = isinstance(tool_call, ToolCall) and tool_call.id in call.ids
             call.tools += not again
-            if isinstance(tool_call, ToolCall):
+            if isinstance(tool_call, ToolCall) and tool_call.id is not None:
                 call.ids.add(tool_call.id)
 
     def end(self, call: ModelCall) -> None:

@@ -77,7 +77,7 @@ BAD_READINGS: list[Any] = [
     Reading(usage={"total": 7}),  # type: ignore[arg-type]
     Reading(usage=(7, 3, 4)),  # type: ignore[arg-type]
     Reading(tool_calls=None),  # type: ignore[arg-type]
-    Reading(tool_calls=(ToolCall("search", []),)),  # type: ignore[arg-type]
+    Reading(tool_calls=(ToolCall("search", ["call_1"]),)),  # type: ignore[arg-type]
 ]
 
 

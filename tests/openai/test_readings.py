@@ -70,14 +70,14 @@ def test_objects_read_like_dicts() -> None:
         ({"refusal": "No."}, ()),
         (
             {"tool_calls": [function("a"), function("b", id="call_2")]},
-            (ToolCall("a", "call_1"), ToolCall("b", "call_2")),
+            (ToolCall("a", "call_1", "0.0"), ToolCall("b", "call_2", "0.1")),
         ),
         (
             {"tool_calls": [function("a", id=None), function("a", id=None)]},
-            (ToolCall("a", "0.0"), ToolCall("a", "0.1")),
+            (ToolCall("a", None, "0.0"), ToolCall("a", None, "0.1")),
         ),
-        ({"tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "sql"}}]}, (ToolCall("sql", "c"),)),
-        ({"function_call": {"name": "old", "arguments": ""}}, (ToolCall("old", "0.function_call"),)),
+        ({"tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "sql"}}]}, (ToolCall("sql", "c", "0.0"),)),
+        ({"function_call": {"name": "old", "arguments": ""}}, (ToolCall("old", None, "0.function_call"),)),
         ({"tool_calls": [{"id": "c"}, "nonsense", None]}, ()),
         ({"tool_calls": None, "function_call": None}, ()),
     ],
@@ -90,7 +90,7 @@ def test_tool_calls_of_a_message(fields: dict[str, Any], tool_calls: tuple[ToolC
 def test_several_choices_are_one_completion() -> None:
     """Several choices, n > 1: the tools of all choices are named, and two without ids are two."""
     choices = [{"message": {"tool_calls": [function("a", id=None)]}}] * 2
-    calls = (ToolCall("a", "0.0"), ToolCall("a", "1.0"))
+    calls = (ToolCall("a", None, "0.0"), ToolCall("a", None, "1.0"))
     assert read_chat_completion({"choices": choices, "usage": USAGE}) == Reading(usage=COUNTED, tool_calls=calls)
 
 
@@ -163,16 +163,16 @@ def test_usage_of_a_chunk(chunk: dict[str, Any], usage: TokenUsage, output: bool
 
 
 @pytest.mark.parametrize(
-    ("fragment", "call_id"),
+    ("fragment", "call"),
     [
-        (function("a", id="call_1", index=0), "call_1"),
-        (function("a", id=None, index=2), "0.2"),
-        (function("a", id=""), "0.0"),
+        (function("a", id="call_1", index=0), ToolCall("a", "call_1", "0.0")),
+        (function("a", id=None, index=2), ToolCall("a", None, "0.2")),
+        (function("a", id=""), ToolCall("a", None, "0.0")),
     ],
 )
-def test_a_fragment_with_a_name(fragment: dict[str, Any], call_id: str) -> None:
+def test_a_fragment_with_a_name(fragment: dict[str, Any], call: ToolCall) -> None:
     """The fragment that has the name names the tool, once: by its id or, without one, by its place."""
-    assert read_chat_chunk(delta(tool_calls=[fragment])) == Reading(output=True, tool_calls=(ToolCall("a", call_id),))
+    assert read_chat_chunk(delta(tool_calls=[fragment])) == Reading(output=True, tool_calls=(call,))
 
 
 def test_an_item_is_read_by_its_own_account() -> None:

@@ -74,7 +74,6 @@ def test_a_loop_that_is_resumed(server: ScriptedOpenAI, wrapped: OpenAI, recorde
     assert told(recorded) == [*READ[:3], TOOL_CALL, *READ[3:], TOOL_CALL]
 
 
-@pytest.mark.xfail(reason="a delta with text is not looked through for tool calls")
 def test_beside_text(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """A tool call in the same chunk as text is reported like any other."""
     server.script(Stream(chunks({"content": "Let me see.", "tool_calls": [WHOLE]})))
@@ -82,7 +81,6 @@ def test_beside_text(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Recordin
     assert list(recorded.run.tool_calls) == ["search"]
 
 
-@pytest.mark.xfail(reason="a fragment with a name but no id counts as another tool call than the first with its id")
 def test_a_name_in_every_fragment(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """A service that repeats the name in each fragment, but not the id, has made one tool call."""
     server.script(Stream(chunks({"tool_calls": [WHOLE]}, {"tool_calls": [{**WHOLE, "id": None}]})))
@@ -90,7 +88,6 @@ def test_a_name_in_every_fragment(server: ScriptedOpenAI, wrapped: OpenAI, recor
     assert list(recorded.run.tool_calls) == ["search"]
 
 
-@pytest.mark.xfail(reason="an id that cannot be hashed costs the tokens too")
 def test_an_odd_id(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """An id that is no string costs neither the tool call nor the tokens."""
     server.script(Answer(completion(None, tool_calls=[{**WHOLE, "id": ["call_1"]}])))

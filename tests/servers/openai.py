@@ -142,7 +142,8 @@ class _OpenAIHandler(Handler):
         try:
             self._follow(self.api.take(request), request)
         except ConnectionError:
-            request.gone.set()
+            if not self.api.closing.is_set():  # the server cuts its connections when it closes
+                request.gone.set()
             raise
         except ServerClosing:
             self.close_connection = True
