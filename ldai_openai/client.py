@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from copy import copy
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 try:
-    from openai import AsyncOpenAI, ContentFilterFinishReasonError, LengthFinishReasonError, OpenAI
+    from openai import AsyncOpenAI, OpenAI
 except ImportError as error:
     raise ImportError('ldai_openai needs the openai package: pip install "ldai-adapters[openai]"') from error
 
 from ldai_core import Run, track_metrics_of, track_metrics_of_async
 from ldai_core.arguments import check_type
 from ldai_core.run import begin_call
-from ldai_core.stream import follow
-from ldai_openai.readings import is_usage_only, read_chat_chunk, read_chat_completion, read_openai
+from ldai_openai.readings import read_openai
+from ldai_openai.request import REFUSED, Request, is_measured
 
 if TYPE_CHECKING:
-    from ldai_core.run import Call, Source
+    from ldai_core.run import Source
 
 __all__ = ["track_openai_metrics", "track_openai_metrics_async", "wrap_openai"]
 
 Client = TypeVar("Client", bound=OpenAI | AsyncOpenAI)
 T = TypeVar("T")
+Begin = Callable[[Any, Mapping[str, Any]], Request]
 
-_RAW_RESPONSE = "X-Stainless-Raw-Response"
+# The backends (base URL and model) that have refused `stream_options`, for a client and all copies of it.
+_REFUSALS: WeakKeyDictionary[OpenAI | AsyncOpenAI, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
 def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -> Client:
@@ -36,7 +38,8 @@ def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -
     open Run it is a part of that run. Wrapping a wrapped client binds it to the new source.
 
     A stream reports its usage only when it is asked to: unless `include_usage` is False, or the request says itself
-    what it wants, `stream_options.include_usage` is added, and the chunk that it brings is not handed on.
+    what it wants, `stream_options.include_usage` is added, and the chunk that it brings is not handed on. A backend
+    that refuses it (400 or 422 that names it) is sent the same request once more without, and is not asked again.
     Source: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
 
     Whatever is not a chat completion passes through unrecorded, and so do raw responses. Raises TypeError for a
@@ -45,7 +48,7 @@ def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -
     check_type("client", client, (OpenAI, AsyncOpenAI), "an openai.OpenAI or openai.AsyncOpenAI client")
     check_type("include_usage", include_usage, bool, "a bool")
     Run(source)  # refuses a wrong source here, rather than at the first request
-    return _measured(_unmeasured_copy(client), source, include_usage=include_usage)
+    return _measured(_unmeasured_copy(client), client, source, include_usage=include_usage)
 
 
 def track_openai_metrics(tracker: Source, func: Callable[[], T]) -> T:
@@ -63,88 +66,68 @@ async def track_openai_metrics_async(tracker: Source, func: Callable[[], Awaitab
     return await track_metrics_of_async(tracker, read_openai, func)
 
 
-def _measured(client: Client, source: Source, *, include_usage: bool) -> Client:
+def _measured(client: Client, original: Client, source: Source, *, include_usage: bool) -> Client:
     """Override, on this one client, the method that every form of call passes through once, and the copying."""
-    # Any: the SDK's signature differs between its versions, and everything is handed on.
-    send: Any = client.request
+    refusals = _REFUSALS.setdefault(original, set())
+    _REFUSALS[client] = refusals
 
-    def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_chat_completion(options):
-            return send(cast_to, options, *args, **kwargs)
-        options, hide = _ask_for_usage(options, kwargs) if include_usage else (options, None)
-        call = begin_call(source)
-        try:
-            result = send(cast_to, _read_before_parsing(options, call), *args, **kwargs)
-        except BaseException as error:
-            call.end(_failure(error))
-            raise
-        return follow(call, result, read_chat_completion, read_chat_chunk, hide=hide)
-
-    async def request_async(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_chat_completion(options):
-            return await send(cast_to, options, *args, **kwargs)
-        options, hide = _ask_for_usage(options, kwargs) if include_usage else (options, None)
-        call = begin_call(source)
-        try:
-            result = await send(cast_to, _read_before_parsing(options, call), *args, **kwargs)
-        except BaseException as error:
-            call.end(_failure(error))
-            raise
-        return follow(call, result, read_chat_completion, read_chat_chunk, hide=hide)
+    def begin(options: Any, kwargs: Mapping[str, Any]) -> Request:
+        body = options.json_data
+        backend = (str(client.base_url), str(body.get("model")) if isinstance(body, Mapping) else "")
+        ask = include_usage and bool(kwargs.get("stream")) and backend not in refusals
+        return Request(begin_call(source), options, ask=ask, on_refusal=lambda: refusals.add(backend))
 
     def copy_measured(**kwargs: Any) -> Client:
-        return _measured(_unmeasured_copy(client, **kwargs), source, include_usage=include_usage)
+        return _measured(_unmeasured_copy(client, **kwargs), client, source, include_usage=include_usage)
 
-    overrides: dict[str, Any] = {
-        "request": request_async if isinstance(client, AsyncOpenAI) else request,
-        "copy": copy_measured,
-        "with_options": copy_measured,
-    }
+    measure = _measuring_async if isinstance(client, AsyncOpenAI) else _measuring
+    overrides = {"request": measure(client.request, begin), "copy": copy_measured, "with_options": copy_measured}
     vars(client).update(overrides)
     return client
+
+
+def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
+    # Any: the SDK's signature differs between its versions, and everything is handed on.
+    def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_measured(options):
+            return send(cast_to, options, *args, **kwargs)
+        measured = begin(options, kwargs)
+        try:
+            try:
+                result = send(cast_to, measured.options, *args, **kwargs)
+            except REFUSED as error:
+                if not measured.is_refused(error):
+                    raise
+                result = send(cast_to, measured.options, *args, **kwargs)
+        except BaseException as error:
+            measured.fail(error)
+            raise
+        return measured.follow(result)
+
+    return request
+
+
+def _measuring_async(send: Any, begin: Begin) -> Callable[..., Any]:
+    async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
+        if not is_measured(options):
+            return await send(cast_to, options, *args, **kwargs)
+        measured = begin(options, kwargs)
+        try:
+            try:
+                result = await send(cast_to, measured.options, *args, **kwargs)
+            except REFUSED as error:
+                if not measured.is_refused(error):
+                    raise
+                result = await send(cast_to, measured.options, *args, **kwargs)
+        except BaseException as error:
+            measured.fail(error)
+            raise
+        return measured.follow(result)
+
+    return request
 
 
 def _unmeasured_copy(client: Client, **options: Any) -> Client:
     # The class's own method: that of a client wrapped before would measure for the old source.
     make_copy: Any = type(client).copy
     return make_copy(client, **options)  # type: ignore[no-any-return]
-
-
-def _is_chat_completion(options: Any) -> bool:
-    if options.method != "post" or not str(options.url).endswith("/chat/completions"):
-        return False
-    headers = options.headers
-    return not (isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE))
-
-
-def _ask_for_usage(options: Any, kwargs: Mapping[str, Any]) -> tuple[Any, Callable[[Any], bool] | None]:
-    """Ask a stream for its usage, in a copy of the options; and tell which chunk is then to be kept from the user."""
-    body = options.json_data
-    if not kwargs.get("stream") or not isinstance(body, Mapping) or "stream_options" in (options.extra_json or ()):
-        return options, None
-    asked = body.get("stream_options") or {}
-    if not isinstance(asked, Mapping) or "include_usage" in asked:
-        return options, None
-    options = copy(options)
-    options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
-    return options, is_usage_only
-
-
-def _read_before_parsing(options: Any, call: Call) -> Any:
-    """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
-    parse = options.post_parser
-    if not callable(parse):
-        return options
-
-    def read_and_parse(response: Any) -> Any:
-        call.read(read_chat_completion, response)
-        return parse(response)
-
-    options = copy(options)
-    options.post_parser = read_and_parse
-    return options
-
-
-def _failure(error: BaseException) -> BaseException | None:
-    """Tell a failure from a stop at a limit or a filter, which `parse()` raises: the model did what it was asked."""
-    return None if isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError)) else error
