@@ -66,7 +66,10 @@ class _Worker:
 
     def _work(self) -> None:
         while True:
-            _call(self.queue.get())
+            try:
+                _call(self.queue.get())
+            except BaseException as error:  # noqa: BLE001  # the thread lives on, for the endings of others
+                _warn(error)
 
 
 _collector = _Collector()
@@ -100,14 +103,19 @@ def settle(timeout_s: float = 5.0) -> bool:
 def _call(ending: Callable[[], object]) -> None:
     try:
         ending()
-    except BaseException as error:  # noqa: BLE001  # the thread lives on, for the endings of others
-        _log.warning("The end of an AI run could not be reported: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001  # an ending that cannot be reported must not keep back the others
+        _warn(error)
+
+
+def _warn(error: BaseException) -> None:
+    _log.warning("The end of an AI run could not be reported: %s", type(error).__name__)
 
 
 def _forget() -> None:
     """Begin anew in the child of a fork: the thread and what was waiting belong to the parent."""
     global _worker  # noqa: PLW0603  # the state of the process is what a fork divides
     _worker = _Worker()
+    _collector.thread = None
 
 
 gc.callbacks.append(_collector)

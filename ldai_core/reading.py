@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ldai_core.metrics import TokenUsage, clean_usage
+from ldai_core.values import whole_count
 
 __all__ = ["NOTHING", "OUTPUT", "Reading", "Tally", "ToolCall", "clean", "sum_usages"]
 
@@ -104,7 +105,7 @@ def sum_usages(usages: list[TokenUsage]) -> TokenUsage | None:
 
 def _sum(counts: list[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    return whole_count(sum(known)) if known else None
 
 
 def _has_name(tool_call: str | ToolCall) -> bool:

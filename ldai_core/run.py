@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from threading import Lock
+from threading import RLock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -56,6 +56,7 @@ class Run:
     __slots__ = (
         "__weakref__",
         "_ask",
+        "_asked",
         "_began",
         "_calls",
         "_closed_ns",
@@ -77,11 +78,12 @@ class Run:
         self._outer = source if isinstance(source, Run) else None
         self._ask = _asking(source)
         self._tracker: AIConfigTracker | None = None
-        self._lock = Lock()
+        # Reentrant, for a collection inside it may run a finaliser of the application that reads on.
+        self._lock = RLock()
         self._process = os.getpid()
         self._calls: list[Call] = []
         self._open_calls = 0
-        self._began = self._entered = self._failed = self._reported = self._tokens_sent = False
+        self._asked = self._began = self._entered = self._failed = self._reported = self._tokens_sent = False
         self._first_output_ns: int | None = None
         self._closed_ns: int | None = None
         self._warned: dict[str, object] = {}
@@ -126,10 +128,10 @@ class Run:
             return Call(self, sole=sole, refused=True)
         with self._lock:
             refused = self._closed_ns is not None
-            first = not self._began
+            first = not self._asked
             call = Call(self, sole=sole, refused=refused)
             if not refused and self._outer is None:
-                self._began = True
+                self._asked = self._began = True
                 self._calls.append(call)
                 self._open_calls += 1
         if refused:
@@ -151,11 +153,17 @@ class Run:
         except Exception as error:  # noqa: BLE001  # a factory that raises costs one warning, not the call
             self._warn("source", f"its source raised {type(error).__name__}; the run is not recorded")
         except BaseException:
-            with self._lock:  # interrupted before any request was made
-                self._calls.remove(call)
-                self._open_calls -= 1
-                self._began = bool(self._calls)
+            self._asked = False  # the next call asks again
+            self._withdraw(call)
             raise
+
+    def _withdraw(self, call: Call) -> None:
+        with self._lock:
+            self._calls.remove(call)
+            self._open_calls -= 1
+            self._began = bool(self._calls)
+            due = self._due()
+        self._send(due)
 
     def _close(self, at_ns: int, *, failed: bool) -> None:
         if self._elsewhere():
@@ -283,6 +291,11 @@ class Call:
         has not reported yet are reported at its second end. GeneratorExit is a consumer that has left: no failure.
         """
         _end(self._end, failed=_is_failure(error))
+
+    def withdraw(self) -> None:
+        """Take back a request that was not made after all: its run is as if this call had never begun."""
+        if not self._refused and not self._run._elsewhere():
+            self._run._withdraw(self)
 
     def abandon(self) -> None:
         """End the request from a finaliser: safe wherever a garbage collection may happen."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from inspect import isawaitable, iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ldai_core.endings import start
@@ -80,7 +80,7 @@ class _Tracked(Generic[T]):
         return self._closing(value) if name in _CLOSING else value
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in _OWN:
+        if name in _OWN or name.startswith("__"):  # `typing` sets __orig_class__, which is ours to refuse
             object.__setattr__(self, name, value)
         else:
             setattr(self._stream, name, value)
@@ -228,6 +228,9 @@ def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
     except BaseException as error:
         call.end(error)
         raise
+    if iscoroutine(result):  # which has not begun yet, and may never do
+        call.withdraw()
+        return track_metrics_of_async(tracker, read, lambda: result)  # type: ignore[return-value]  # likewise
     if isawaitable(result):
         return _await(call, lambda: result, read)  # type: ignore[return-value]  # awaited, it gives what `result` gives
     return follow(call, result, read)

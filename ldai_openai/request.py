@@ -40,6 +40,7 @@ class Request:
         self._call = call
         self._own = _read_before_parsing(options, call)
         self._on_refusal = on_refusal
+        self._refused = False
         asking = _asking_for_usage(self._own) if ask else None
         self._asks = asking is not None
         self.options = self._own if asking is None else asking
@@ -48,8 +49,8 @@ class Request:
         """Say whether the backend refused what we added, and not what the user sent; then go on without it."""
         if not self._asks or "stream_options" not in f"{error.message} {error.body}":
             return False
-        self._on_refusal()
         self._asks = False
+        self._refused = True
         self.options = self._own
         return True
 
@@ -60,6 +61,8 @@ class Request:
 
     def follow(self, result: Any) -> Any:
         """Measure the answer; a usage chunk that we asked for is kept from the user."""
+        if self._refused:  # and without what was refused it went well: that was the reason
+            self._on_refusal()
         hide = is_usage_only if self._asks else None
         return follow(self._call, result, read_chat_completion, read_chat_chunk, hide=hide)
 
@@ -75,7 +78,8 @@ def is_measured(options: Any) -> bool:
 def _asking_for_usage(options: Any) -> Any:
     """Copy the options so that they ask a stream for its usage; None where the user has said what is wanted."""
     body = options.json_data
-    if not isinstance(body, Mapping) or "stream_options" in (options.extra_json or ()):
+    extra = {} if options.extra_json is None else options.extra_json
+    if not isinstance(body, Mapping) or not isinstance(extra, Mapping) or "stream_options" in extra:
         return None
     asked = body.get("stream_options") or {}
     if not isinstance(asked, Mapping) or "include_usage" in asked:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ldai_core import TrackedStream
+from ldai_core import Reading, TrackedStream
 from ldai_core.endings import _Worker, collecting, settle
-from ldai_core.reading import OUTPUT
+from ldai_core.reading import OUTPUT, Tally
 from ldai_core.run import begin_call
 from tests.core.doubles import FakeLDClient, make_tracker
 from tests.core.inside_put import DROPS, Knot
@@ -20,6 +20,7 @@ from tests.core.runs import (
     FIRST_TOKEN,
     PATIENCE_S,
     SUCCESS,
+    USAGE,
     Chunk,
     Clock,
     SlowLDClient,
@@ -32,6 +33,7 @@ from tests.core.runs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
@@ -269,3 +271,58 @@ print("parent", flush=True)
 kept.close()
 """)
     assert lines == [DURATION, SUCCESS, "parent", DURATION, SUCCESS]
+
+
+def test_a_reading_inside_a_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection inside the run's own lock, whose finaliser reads another stream of that run on, hangs nothing."""
+    run, ld_client = make_run()
+    call = run.call()
+
+    def answers() -> Iterator[Chunk]:
+        stream = TrackedStream[Chunk](ToyStream([Chunk(Reading(usage=USAGE)) for _ in range(4)]), run.call(), read)
+        try:
+            for chunk in stream:  # noqa: UP028  # suspended in a loop of the application's
+                yield chunk
+        finally:
+            list(stream)
+
+    suspended = answers()
+    next(suspended)
+    knot: list[Any] = [suspended]
+    knot.append(knot)
+    del suspended, knot
+    add = Tally.add
+
+    def collect_and_add(tally: Tally, reading: Reading) -> None:
+        gc.collect()
+        add(tally, reading)
+
+    monkeypatch.setattr(Tally, "add", collect_and_add)
+
+    def observe_and_close() -> None:
+        call.observe(Reading(usage=USAGE))
+        call.end()
+        run.close()
+
+    assert finishes(observe_and_close)
+    assert finishes(settle)
+    assert [name for name, _ in ld_client.sent][:2] == [DURATION, SUCCESS]
+
+
+def test_settle_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the caller's own thread works endings off goes on at once; one that fails keeps back no others."""
+    worker = _Worker()
+    monkeypatch.setattr("ldai_core.endings._worker", worker)
+    done: list[str] = []
+
+    def fail() -> None:
+        raise LookupError
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    for ending in (fail, lambda: done.append("reported"), interrupt):
+        worker.queue.put(ending)
+    with pytest.raises(KeyboardInterrupt):
+        settle()
+    assert done == ["reported"]

@@ -8,12 +8,14 @@ import time
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
+from threading import enumerate as enumerate_threads
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import ldai_core
 from ldai_core import AIConfigTracker, Call, FeedbackKind, Reading, Run, TokenUsage
+from ldai_core.endings import _Worker
 from tests.core.doubles import CONTEXT, RUN_ID, FakeLDClient, make_tracker
 from tests.core.runs import DURATION, FIRST_TOKEN, PATIENCE_S, SUCCESS, TOOL_CALL, USAGE, USAGE_EVENTS
 
@@ -257,3 +259,13 @@ def test_readings_of_many_threads() -> None:
         assert asked == [1]
         sums = [(name, count * THREADS) for name, count in USAGE_EVENTS]
         assert ld_client.sent[3:] == [*sums, *[(TOOL_CALL, 1)] * (2 * THREADS)]
+
+
+def test_the_thread_of_endings() -> None:
+    """One thread works endings off, however many streams are the first."""
+    for seed in range(ROUNDS):
+        worker = _Worker()
+        before = set(enumerate_threads())
+        Interleaved([worker.start] * THREADS, seed).run()
+        started = set(enumerate_threads()) - before
+        assert [thread.name for thread in started] == ["ldai_core.endings"]

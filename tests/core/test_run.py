@@ -219,6 +219,17 @@ def test_closing_twice(
     assert warnings_in(caplog) == []
 
 
+def test_closing_twice_while_a_call_is_open(clock: Clock) -> None:
+    """Closing again does nothing, also before the report: the first outcome and time stand."""
+    run, ld_client = make_run()
+    call = run.call()
+    run.close()
+    clock.pass_ms(50)
+    run.close(KeyError())
+    call.end()
+    assert ld_client.sent == [(DURATION, 0), (SUCCESS, 1)]
+
+
 @pytest.mark.parametrize("errors", [(None, KeyError()), (KeyError(), None), (GeneratorExit(), KeyError())])
 def test_ending_twice(errors: tuple[BaseException | None, ...], clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     """Ending a call again does nothing: the first outcome and time stand; GeneratorExit is no failure."""
@@ -242,4 +253,18 @@ def test_a_call_on_a_closed_run(clock: Clock, caplog: pytest.LogCaptureFixture) 
     call.end()
     call.end(KeyError())
     assert ld_client.sent == sent
+    assert len(warnings_in(caplog)) == 1
+
+
+def test_a_call_on_a_closed_run_that_still_waits(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    """A call begun on a closed run does not count among those that the run waits for."""
+    run, ld_client = make_run()
+    last = run.call()
+    run.close()
+    late = run.call()
+    late.observe(Reading(usage=USAGE))
+    late.end()
+    assert ld_client.events == []
+    last.end()
+    assert ld_client.sent == [(DURATION, 0), (SUCCESS, 1)]
     assert len(warnings_in(caplog)) == 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ldai_core import AIConfigTracker, Reading, Run, TokenUsage, ToolCall, track_metrics_of
+from ldai_core import AIConfigTracker, Reading, Run, TokenUsage, ToolCall, TrackedStream, track_metrics_of
 from ldai_core.endings import _Worker, settle
 from ldai_core.reading import OUTPUT
 from ldai_core.run import begin_call
@@ -103,6 +103,10 @@ def test_a_reader_that_returns_no_reading(bad: Any, clock: Clock, caplog: pytest
     stream = track_metrics_of(make_tracker(ld_client), lambda _chunk: bad, lambda: ToyStream(list(chunks)))
     assert list(stream) == chunks
     assert ld_client.sent == [(DURATION, 0), (SUCCESS, 1)]
+    run, _ = make_run()
+    hiding = TrackedStream[Chunk](ToyStream(list(chunks)), run.call(), lambda _chunk: bad, hide=lambda _chunk: True)
+    caplog.clear()
+    assert list(hiding) == chunks
     assert_one_warning(caplog, "reading what the provider sent")
 
 

@@ -151,3 +151,13 @@ def test_many_runs(clock: Clock) -> None:
         for each in closing:
             each.close() if isinstance(each, Run) else each.end()
     assert sorted(ld_client.sent) == sorted([(DURATION, 0), (SUCCESS, 1)] * 20)
+
+
+def test_a_sum_that_json_may_not_carry() -> None:
+    """C4: a sum of counts is bounded like a count: beyond 2^53-1 it is not sent, and the others are."""
+    run, ld_client = make_run()
+    for _ in range(2):
+        run.call().observe(Reading(usage=TokenUsage(total=2**53 - 1, input=3)))
+    for call in list(run._calls):
+        call.end()
+    assert tokens_of(run, ld_client) == [(INPUT, 6)]

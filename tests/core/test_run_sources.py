@@ -246,3 +246,27 @@ def test_a_slow_factory_and_two_threads(clock: Clock) -> None:
     first.join(PATIENCE_S)
     assert asked == [1]
     assert ld_client.sent == [*CALLED, *((name, 2 * count) for name, count in USAGE_EVENTS)]
+
+
+def test_an_interrupted_function_is_asked_again(clock: Clock) -> None:
+    """A factory that is interrupted at the first call is asked at the next, also beside a call of another thread."""
+    ld_client = FakeLDClient()
+    answers: list[Any] = [KeyboardInterrupt, make_tracker(ld_client)]
+    other: list[Any] = []
+
+    def create_tracker() -> AIConfigTracker:
+        if not other:
+            other.append(run.call())  # as another thread may begin one meanwhile
+        answer = answers.pop(0)
+        if answer is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return answer  # type: ignore[no-any-return]
+
+    run = Run(create_tracker)
+    with pytest.raises(KeyboardInterrupt):
+        run.call()
+    run.call().end()
+    other[0].end()
+    run.close()
+    assert answers == []
+    assert ld_client.sent == [(DURATION, 0), (SUCCESS, 1)]

@@ -11,6 +11,7 @@ import pytest
 from ldai_core import AsyncTrackedStream, Reading, Run, TrackedStream
 from ldai_core.endings import settle
 from ldai_core.reading import OUTPUT
+from ldai_core.run import begin_call
 from tests.core.doubles import FakeLDClient, make_tracker, warnings_in
 from tests.core.runs import DURATION, SUCCESS, USAGE, USAGE_EVENTS, AsyncToyStream, Chunk, ToyStream, make_run, read
 
@@ -215,6 +216,17 @@ async def test_hide_async() -> None:
         assert ld_client.sent[-3:] == USAGE_EVENTS
 
 
+async def test_hide_in_a_row() -> None:
+    """Several chunks in a row may be hidden, and so may all."""
+    chunks = [Chunk(Reading(usage=USAGE)), Chunk(Reading(usage=USAGE)), Chunk(), Chunk(Reading(usage=USAGE))]
+    stream = tracked(ToyStream(list(chunks)), hide=carries_usage_alone)
+    assert next(stream) is chunks[2]
+    assert next(stream, None) is None
+    async_stream = tracked_async(AsyncToyStream(list(chunks)), hide=carries_usage_alone)
+    assert await anext(async_stream) is chunks[2]
+    assert await anext(async_stream, None) is None
+
+
 def test_a_chunk_that_is_not_to_be_hidden() -> None:
     """A chunk with usage that `hide` keeps, and one when there is no `hide`, are handed on."""
     assert len(list(tracked(hide=lambda _chunk: False))) == 4
@@ -322,3 +334,11 @@ def test_readings_are_shared() -> None:
     assert len(list(stream)) == 3
     run.close()
     assert ld_client.sent[-3:] == USAGE_EVENTS
+
+
+def test_a_class_with_its_parameter_leaves_the_stream_alone() -> None:
+    """`TrackedStream[Chunk](...)` sets nothing on the provider's stream, as `typing` would."""
+    stream = ToyStream()
+    before = dict(vars(stream))
+    assert len(list(TrackedStream[Chunk](stream, begin_call(make_tracker(FakeLDClient())), read))) == 4
+    assert vars(stream).keys() == before.keys()

@@ -43,6 +43,20 @@ def test_a_dropped_stream(by: str, taken: int, clock: Clock) -> None:
     assert ld_client.sent == [(DURATION, 10 * taken), *first_token, (SUCCESS, 1)]
 
 
+def test_a_stream_that_has_ended_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that has ended is dropped without a word: the thread has nothing to do with it."""
+    deferred: list[object] = []
+    monkeypatch.setattr("ldai_core.run.defer", deferred.append)
+    for _ in range(2):
+        stream = track_metrics_of(make_tracker(FakeLDClient()), read, ToyStream)
+        list(stream)
+        list(stream)
+        del stream
+    assert deferred == []
+    track_metrics_of(make_tracker(FakeLDClient()), read, ToyStream)
+    assert len(deferred) == 1
+
+
 @pytest.mark.parametrize("taken", [0, 1, 2])
 async def test_a_dropped_async_stream(taken: int, clock: Clock) -> None:
     """Consumer dropped the async stream, iterated or not: success, likewise."""

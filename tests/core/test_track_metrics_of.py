@@ -286,3 +286,31 @@ async def test_a_function_that_hands_out_a_coroutine(clock: Clock) -> None:
 
     assert await track_metrics_of(make_tracker(ld_client), read, lambda: request()) is answer  # noqa: PLW0108
     assert ld_client.sent == [(DURATION, 30), (SUCCESS, 1), *USAGE_EVENTS]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_a_coroutine_that_is_handed_out_and_dropped(clock: Clock) -> None:
+    """A coroutine that was handed out and is never awaited holds no run open; in a closed one nothing is recorded."""
+    ld_client = FakeLDClient()
+
+    async def request() -> Chunk:
+        return Chunk(Reading(usage=USAGE))
+
+    with Run(make_tracker(ld_client)) as run:
+        track_metrics_of(run, read, lambda: request()).close()  # noqa: PLW0108
+        await track_metrics_of(run, read, request)
+    assert ld_client.sent == [(DURATION, 0), (SUCCESS, 1), *USAGE_EVENTS]
+    track_metrics_of(run, read, lambda: request()).close()  # noqa: PLW0108
+    assert len(ld_client.sent) == 5
+
+
+async def test_a_future(clock: Clock) -> None:
+    """A future, whose request has begun already, is measured from the call of the function."""
+    ld_client = FakeLDClient()
+    future: asyncio.Future[Chunk] = asyncio.get_running_loop().create_future()
+    measured = track_metrics_of(make_tracker(ld_client), read, lambda: future)
+    clock.pass_ms(20)
+    future.set_result(Chunk(Reading(usage=USAGE)))
+    await measured
+    assert ld_client.sent == [(DURATION, 20), (SUCCESS, 1), *USAGE_EVENTS]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+import openai
 
 from tests.servers.openai import FOREVER_S, Answer, Stream, chunk, chunks, completion
 
@@ -24,6 +27,11 @@ COUNTING = [  # usage in every chunk, counted from the beginning
     chunk({"content": "Hel"}, usage=(9, 1)),
     chunk({"content": "lo"}, usage=(9, 2)),
 ]
+
+# What a broken stream raises: the SDK's own error or, before 3.0, that of the HTTP stack beneath it.
+PROVIDER_ERRORS: tuple[type[Exception], ...] = (openai.APIError,)
+if openai.__version__ < "3":
+    PROVIDER_ERRORS += (import_module("httpx").HTTPError,)
 
 Told = list[tuple[str, Any]]
 
@@ -97,3 +105,9 @@ async def turns() -> None:
     """Let the event loop take the few turns in which it closes what was left."""
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+def helpers(client: Any) -> Any:
+    """Find `parse` and `stream`, which up to 1.91 are in beta alone."""
+    completions = client.chat.completions
+    return completions if hasattr(completions, "parse") else client.beta.chat.completions

@@ -15,6 +15,7 @@ from tests.openai.expected import (
     ERROR,
     FAILED,
     FAILED_LATE,
+    PROVIDER_ERRORS,
     STREAMED,
     SUCCESS,
     TOKENS,
@@ -83,7 +84,7 @@ def test_broken_stream(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Record
     server.script(step)
     stream = wrapped.chat.completions.create(**STREAMED)
     noted = Noted(stream)
-    with pytest.raises(openai.APIError) as caught:
+    with pytest.raises(PROVIDER_ERRORS) as caught:
         list(stream)
     assert caught.value is noted.errors[0]
     assert told_by_now(recorded) == expected
@@ -100,7 +101,7 @@ async def test_broken_stream_async(
     server.script(step)
     stream = await async_wrapped.chat.completions.create(**STREAMED)
     noted = Noted(stream)
-    with pytest.raises(openai.APIError) as caught:
+    with pytest.raises(PROVIDER_ERRORS) as caught:
         await read_all(stream)
     assert caught.value is noted.errors[0]
     assert told_by_now(recorded) == expected

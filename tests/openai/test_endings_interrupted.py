@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 
+from ldai_core import Run
+from ldai_openai import wrap_openai
 from tests.openai.expected import (
     ASKED,
     ERROR,
     FAILED,
     FAILED_LATE,
     LEFT,
+    PROVIDER_ERRORS,
     SILENT,
     STALLING,
     STREAMED,
+    UNREAD,
     duration,
     first_token,
     read_all,
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
     from openai import AsyncOpenAI, OpenAI
 
+    from ldai_core import AIConfig
     from ldai_core.testing import RecordingClient
     from tests.servers.openai import ScriptedOpenAI
 
@@ -64,7 +69,7 @@ def test_timed_out(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingC
     with pytest.raises(openai.APITimeoutError):
         impatient.chat.completions.create(**ASKED)
     assert told_by_now(recorded) == [duration(200), ERROR]
-    with pytest.raises(openai.APITimeoutError):
+    with pytest.raises(PROVIDER_ERRORS, match="timed out"):
         list(impatient.chat.completions.create(**STREAMED))
     assert told(recorded) == [duration(200), ERROR, duration(200), first_token(), ERROR]
 
@@ -77,7 +82,7 @@ async def test_timed_out_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenA
         await impatient.chat.completions.create(**ASKED)
     assert told_by_now(recorded) == [duration(200), ERROR]
     stream = await impatient.chat.completions.create(**STREAMED)
-    with pytest.raises(openai.APITimeoutError):
+    with pytest.raises(PROVIDER_ERRORS):
         await read_all(stream)
     assert told(recorded) == [duration(200), ERROR, duration(200), first_token(), ERROR]
 
@@ -175,3 +180,14 @@ async def test_arguments_refused_async(
         await async_wrapped.chat.completions.create(**UNSENDABLE)
     assert told_by_now(recorded) == FAILED
     assert server.requests == []
+
+
+def test_an_odd_body_refused(client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
+    """Arguments refused inside the request are refused in the provider's own words, and end the call."""
+    odd: Any = {**STREAMED, "extra_body": 5}
+    with pytest.raises(TypeError) as unmeasured:
+        client.chat.completions.create(**odd)
+    with Run(config) as run, pytest.raises(TypeError) as caught:
+        wrap_openai(client, run).chat.completions.create(**odd)
+    assert str(caught.value) == str(unmeasured.value)
+    assert told(recorded) == UNREAD

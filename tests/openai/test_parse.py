@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from ldai_openai import wrap_openai
-from tests.openai.expected import ANSWERED, ASKED, ERROR, TOKENS, duration, told
+from tests.openai.expected import ANSWERED, ASKED, ERROR, TOKENS, duration, helpers, told
 from tests.servers.openai import Answer, ScriptedOpenAI, completion
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ ROWS = [
 def test_output_that_fits(server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
     """`parse()` gives back its object, and is a success with tokens."""
     server.script(FITS)
-    parsed: Any = wrap_openai(client, config).chat.completions.parse(**ASKED, response_format=City)
+    parsed: Any = helpers(wrap_openai(client, config)).parse(**ASKED, response_format=City)
     assert parsed.choices[0].message.parsed == City(name="Oslo")
     assert told(recorded) == ANSWERED
 
@@ -64,7 +64,7 @@ def test_output_that_does_not(
     """A length or filter stop is a success with tokens, output that does not fit an error with tokens; both raise."""
     server.script(step)
     with pytest.raises(error):
-        wrap_openai(client, config).chat.completions.parse(**ASKED, response_format=City)
+        helpers(wrap_openai(client, config)).parse(**ASKED, response_format=City)
     assert told(recorded) == expected
 
 
@@ -81,5 +81,5 @@ async def test_output_that_does_not_async(
     """The async client is measured alike."""
     server.script(step)
     with pytest.raises(error):
-        await wrap_openai(async_client, config).chat.completions.parse(**ASKED, response_format=City)
+        await helpers(wrap_openai(async_client, config)).parse(**ASKED, response_format=City)
     assert told(recorded) == expected

@@ -101,3 +101,22 @@ def test_a_second_refusal(server: ScriptedOpenAI, client: OpenAI, config: AIConf
     with pytest.raises(openai.AuthenticationError, match="who are you"):
         wrap_openai(client, config).chat.completions.create(**STREAMED)
     assert told(recorded) == FAILED
+
+
+def test_an_error_that_quotes_the_request(
+    server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
+) -> None:
+    """A 422 about something else that quotes the request, ours with it, is no refusal: later streams are counted."""
+    detail = {
+        "loc": ["body", "messages"],
+        "msg": "Field required",
+        "input": {"stream_options": {"include_usage": True}},
+    }
+    server.script(*[Answer({"detail": [detail]}, 422)] * 2, CHAT)
+    wrapped = wrap_openai(client, config)
+    with pytest.raises(openai.UnprocessableEntityError):
+        wrapped.chat.completions.create(**STREAMED)
+    server.script(CHAT)
+    list(wrapped.chat.completions.create(**STREAMED))
+    assert asked(server)[-1]
+    assert told(recorded) == [*FAILED, *READ]

@@ -11,7 +11,18 @@ from openai import AsyncAzureOpenAI, AsyncOpenAI, AzureOpenAI, OpenAI
 from pydantic import BaseModel
 
 from ldai_openai import wrap_openai
-from tests.openai.expected import ANSWERED, ASKED, READ, STREAMED, SUCCESS, duration, first_token, read_all, told
+from tests.openai.expected import (
+    ANSWERED,
+    ASKED,
+    READ,
+    STREAMED,
+    SUCCESS,
+    duration,
+    first_token,
+    helpers,
+    read_all,
+    told,
+)
 from tests.servers.openai import Answer, ScriptedOpenAI, Stream, chunks, completion
 
 if TYPE_CHECKING:
@@ -193,7 +204,7 @@ def test_raw_responses_pass(wrapped: OpenAI, recorded: RecordingClient) -> None:
 def test_parse(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """`parse` is a request like any other."""
     server.script(Answer(completion('{"name": "apple"}')))
-    answer = wrapped.chat.completions.parse(**ASKED, response_format=Fruit)
+    answer = helpers(wrapped).parse(**ASKED, response_format=Fruit)
     assert answer.choices[0].message.parsed == Fruit(name="apple")
     assert told(recorded) == ANSWERED
 
@@ -201,16 +212,16 @@ def test_parse(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClien
 async def test_parse_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
     """`parse`: likewise."""
     server.script(Answer(completion('{"name": "apple"}')))
-    answer = await async_wrapped.chat.completions.parse(**ASKED, response_format=Fruit)
+    answer = await helpers(async_wrapped).parse(**ASKED, response_format=Fruit)
     assert answer.choices[0].message.parsed == Fruit(name="apple")
     assert told(recorded) == ANSWERED
 
 
 def test_the_stream_helper(wrapped: OpenAI, recorded: RecordingClient) -> None:
     """`stream()`, read to its end, is a stream like any other; its manager, never entered, is nothing at all."""
-    wrapped.chat.completions.stream(**ASKED)
+    helpers(wrapped).stream(**ASKED)
     assert told(recorded) == []
-    with wrapped.chat.completions.stream(**ASKED) as events:
+    with helpers(wrapped).stream(**ASKED) as events:
         pieces = [event.delta for event in events if event.type == "content.delta"]
         assert events.get_final_completion().choices[0].message.content == "Hello"
     assert pieces == ["", "Hel", "lo"]
@@ -219,7 +230,7 @@ def test_the_stream_helper(wrapped: OpenAI, recorded: RecordingClient) -> None:
 
 async def test_the_stream_helper_async(async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
     """`stream()`: likewise."""
-    async with async_wrapped.chat.completions.stream(**ASKED) as events:
+    async with helpers(async_wrapped).stream(**ASKED) as events:
         pieces = [event.delta async for event in events if event.type == "content.delta"]
     assert pieces == ["", "Hel", "lo"]
     assert told(recorded) == READ

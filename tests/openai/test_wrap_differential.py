@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
 
-from tests.openai.expected import ASKED, COUNTING, STREAMED, told
+from tests.openai.expected import ASKED, COUNTING, PROVIDER_ERRORS, STREAMED, told
 from tests.servers.openai import Answer, Failure, ScriptedOpenAI, Stream, chunk, chunks, completion, tool_call
 
 if TYPE_CHECKING:
@@ -61,10 +60,10 @@ def written(result: Any) -> Any:
     return result.model_dump(warnings=False)
 
 
-def raised(error: openai.APIError) -> Any:
+def raised(error: Exception) -> Any:
     """Write out what was raised, and what that came from."""
-    about = {"status": getattr(error, "status_code", None), "request": getattr(error, "request_id", None)}
-    return type(error), str(error), error.code, error.body, type(error.__cause__), about
+    about = [getattr(error, name, None) for name in ("status_code", "request_id", "code", "body")]
+    return type(error), str(error), type(error.__cause__), about
 
 
 def outcome(client: OpenAI, step: Step) -> Outcome:
@@ -76,7 +75,7 @@ def outcome(client: OpenAI, step: Step) -> Outcome:
                 received.append(written(item))  # noqa: PERF401  # those before an error count too
         else:
             received.append(written(client.chat.completions.create(**ASKED)))
-    except openai.APIError as error:
+    except PROVIDER_ERRORS as error:
         return received, raised(error)
     return received, None
 
@@ -90,7 +89,7 @@ async def outcome_async(client: AsyncOpenAI, step: Step) -> Outcome:
                 received.append(written(item))  # noqa: PERF401  # likewise
         else:
             received.append(written(await client.chat.completions.create(**ASKED)))
-    except openai.APIError as error:
+    except PROVIDER_ERRORS as error:
         return received, raised(error)
     return received, None
 
