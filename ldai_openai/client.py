@@ -56,7 +56,8 @@ def track_openai_metrics(tracker: Source, func: Callable[[], T]) -> T:
 
     `func` returns a response or a stream, which is measured to its end. When it raises, duration and error are
     recorded, and the same exception goes on. A second time on the same tracker, `func` is called again and only what
-    was not yet recorded is emitted; for a new run, call `create_tracker` on the AI Config.
+    was not yet recorded is emitted; for a new run, call `create_tracker` on the AI Config. A stream has usage only if
+    the request asks for it with `stream_options`, which `wrap_openai` does by itself.
     """
     return track_metrics_of(tracker, read_openai, func)
 
@@ -68,14 +69,15 @@ async def track_openai_metrics_async(tracker: Source, func: Callable[[], Awaitab
 
 def _measured(client: Client, original: Client, source: Source, *, include_usage: bool) -> Client:
     """Override, on this one client, the method that every form of call passes through once, and the copying."""
-    refusals = _REFUSALS.setdefault(original, set())
-    _REFUSALS[client] = refusals
+    refusals = _refusals_of(original, client)
 
     def begin(options: Any, kwargs: Mapping[str, Any]) -> Request:
         body = options.json_data
         backend = (str(client.base_url), str(body.get("model")) if isinstance(body, Mapping) else "")
         ask = include_usage and bool(kwargs.get("stream")) and backend not in refusals
-        return Request(begin_call(source), options, ask=ask, on_refusal=lambda: refusals.add(backend))
+        measured = Request(options, ask=ask, on_refusal=lambda: refusals.add(backend))
+        measured.call = begin_call(source)
+        return measured
 
     def copy_measured(**kwargs: Any) -> Client:
         return _measured(_unmeasured_copy(client, **kwargs), client, source, include_usage=include_usage)
@@ -86,6 +88,15 @@ def _measured(client: Client, original: Client, source: Source, *, include_usage
     return client
 
 
+def _refusals_of(original: Client, client: Client) -> set[tuple[str, str]]:
+    try:
+        refusals = _REFUSALS.setdefault(original, set())
+        _REFUSALS[client] = refusals
+    except TypeError:  # a class of the application's own that cannot be hashed: it is asked anew by every wrap
+        return set()
+    return refusals
+
+
 def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
     # Any: the SDK's signature differs between its versions, and everything is handed on.
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
@@ -94,15 +105,14 @@ def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
         measured = begin(options, kwargs)
         try:
             try:
-                result = send(cast_to, measured.options, *args, **kwargs)
+                return measured.follow(send(cast_to, measured.options, *args, **kwargs))
             except REFUSED as error:
                 if not measured.is_refused(error):
                     raise
-                result = send(cast_to, measured.options, *args, **kwargs)
+            return measured.follow(send(cast_to, measured.options, *args, **kwargs))
         except BaseException as error:
             measured.fail(error)
             raise
-        return measured.follow(result)
 
     return request
 
@@ -114,15 +124,14 @@ def _measuring_async(send: Any, begin: Begin) -> Callable[..., Any]:
         measured = begin(options, kwargs)
         try:
             try:
-                result = await send(cast_to, measured.options, *args, **kwargs)
+                return measured.follow(await send(cast_to, measured.options, *args, **kwargs))
             except REFUSED as error:
                 if not measured.is_refused(error):
                     raise
-                result = await send(cast_to, measured.options, *args, **kwargs)
+            return measured.follow(await send(cast_to, measured.options, *args, **kwargs))
         except BaseException as error:
             measured.fail(error)
             raise
-        return measured.follow(result)
 
     return request
 

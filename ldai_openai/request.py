@@ -36,9 +36,10 @@ class Request:
     `ask` says whether a stream may be asked for its usage; `on_refusal` is called when the backend refuses that.
     """
 
-    def __init__(self, call: Call, options: Any, *, ask: bool, on_refusal: Callable[[], None]) -> None:
-        self._call = call
-        self._own = _read_before_parsing(options, call)
+    call: Call  # set when the request begins
+
+    def __init__(self, options: Any, *, ask: bool, on_refusal: Callable[[], None]) -> None:
+        self._own = self._read_before_parsing(options)
         self._on_refusal = on_refusal
         self._refused = False
         asking = _asking_for_usage(self._own) if ask else None
@@ -57,14 +58,28 @@ class Request:
     def fail(self, error: BaseException) -> None:
         """End the call; a stop at a limit or a filter, which `parse()` raises, is no failure of the model."""
         stopped = isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError))
-        self._call.end(None if stopped else error)
+        self.call.end(None if stopped else error)
 
     def follow(self, result: Any) -> Any:
         """Measure the answer; a usage chunk that we asked for is kept from the user."""
         if self._refused:  # and without what was refused it went well: that was the reason
             self._on_refusal()
         hide = is_usage_only if self._asks else None
-        return follow(self._call, result, read_chat_completion, read_chat_chunk, hide=hide)
+        return follow(self.call, result, read_chat_completion, read_chat_chunk, hide=hide)
+
+    def _read_before_parsing(self, options: Any) -> Any:
+        """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
+        parse = options.post_parser
+        if not callable(parse):
+            return options
+
+        def read_and_parse(response: Any) -> Any:
+            self.call.read(read_chat_completion, response)
+            return parse(response)
+
+        options = copy(options)
+        options.post_parser = read_and_parse
+        return options
 
 
 def is_measured(options: Any) -> bool:
@@ -86,19 +101,4 @@ def _asking_for_usage(options: Any) -> Any:
         return None
     options = copy(options)
     options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
-    return options
-
-
-def _read_before_parsing(options: Any, call: Call) -> Any:
-    """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
-    parse = options.post_parser
-    if not callable(parse):
-        return options
-
-    def read_and_parse(response: Any) -> Any:
-        call.read(read_chat_completion, response)
-        return parse(response)
-
-    options = copy(options)
-    options.post_parser = read_and_parse
     return options

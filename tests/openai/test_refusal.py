@@ -120,3 +120,29 @@ def test_an_error_that_quotes_the_request(
     list(wrapped.chat.completions.create(**STREAMED))
     assert asked(server)[-1]
     assert told(recorded) == [*FAILED, *READ]
+
+
+class UnhashableOpenAI(openai.OpenAI):
+    """A client that an application made comparable, and with it unhashable."""
+
+    __hash__ = None  # type: ignore[assignment]  # as `__eq__` alone brings about
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def test_a_client_that_cannot_be_hashed(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClient) -> None:
+    """A client of the application's own class that cannot be hashed is measured like any other."""
+    server.script(Failure(400, NAMED), CHAT)
+    with UnhashableOpenAI(api_key="any", base_url=server.base_url, max_retries=0) as client:
+        assert len(list(wrap_openai(client, config).chat.completions.create(**STREAMED))) == 4
+    assert asked(server) == [True, False]
+    assert told(recorded) == READ[:3]
+
+
+def test_the_second_failure_stands_alone(server: ScriptedOpenAI, client: OpenAI, config: AIConfig) -> None:
+    """What the request without it raises says nothing of the refusal before, which the user never asked for."""
+    server.script(Failure(400, NAMED), Failure(401, "who are you?"))
+    with pytest.raises(openai.AuthenticationError) as caught:
+        wrap_openai(client, config).chat.completions.create(**STREAMED)
+    assert not isinstance(caught.value.__context__, openai.BadRequestError)
