@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import ref
 
 from ldai_core.endings import start
 from ldai_core.reading import Reading
@@ -15,19 +16,26 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-__all__ = ["AsyncTrackedStream", "TrackedStream", "follow", "track_metrics_of", "track_metrics_of_async"]
+__all__ = [
+    "AsyncTrackedStream",
+    "TrackedStream",
+    "follow",
+    "is_reading",
+    "track_metrics_of",
+    "track_metrics_of_async",
+]
 
 T = TypeVar("T")
 Read = Callable[[Any], Reading]
 
-_OWN = frozenset({"_stream", "_call", "_read", "_hide"})
+_OWN = frozenset({"_stream", "_call", "_read", "_hide", "_loop", "_reading"})
 _CLOSING = frozenset({"close", "aclose"})
 
 
 class _Tracked(Generic[T]):
     """What both kinds of stream share: everything but the awaiting."""
 
-    __slots__ = ("__weakref__", "_call", "_hide", "_read", "_stream")
+    __slots__ = ("__weakref__", "_call", "_hide", "_loop", "_read", "_reading", "_stream")
 
     def __init__(self, stream: Any, call: Call, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
         # Any: the provider's stream is whatever it is, and everything is forwarded to it.
@@ -35,6 +43,8 @@ class _Tracked(Generic[T]):
         self._call = call
         self._read = read
         self._hide = hide
+        self._loop: ref[Any] | None = None
+        self._reading = False
         start()
 
     def _keeps(self, chunk: T) -> bool:
@@ -113,6 +123,11 @@ class TrackedStream(_Tracked[T], Iterator[T]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:  # noqa: PYI034  # a new one for every loop
+        loop = self._chunks()
+        self._loop = ref(loop)
+        return loop
+
+    def _chunks(self) -> Iterator[T]:
         # A generator per loop costs the least per chunk, and its own closing is how a break is seen.
         keeps = self._keeps
         try:
@@ -125,6 +140,7 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         self._call.end()
 
     def __next__(self) -> T:
+        self._reading = True
         try:
             chunk: T = next(self._stream)
             while self._keeps(chunk):
@@ -135,6 +151,8 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         except BaseException as error:
             self._call.end(error)
             raise
+        finally:
+            self._reading = False
         return chunk
 
     def __enter__(self) -> Self:
@@ -158,7 +176,12 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
 
     __slots__ = ()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
+    def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034  # likewise
+        loop = self._chunks()
+        self._loop = ref(loop)
+        return loop
+
+    async def _chunks(self) -> AsyncIterator[T]:
         keeps = self._keeps
         try:
             async for chunk in self._stream:
@@ -170,6 +193,7 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         self._call.end()
 
     async def __anext__(self) -> T:
+        self._reading = True
         try:
             chunk: T = await anext(self._stream)
             while self._keeps(chunk):
@@ -180,6 +204,8 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         except BaseException as error:
             self._call.end(error)
             raise
+        finally:
+            self._reading = False
         return chunk
 
     async def __aenter__(self) -> Self:
@@ -193,6 +219,15 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
             return await self._stream.__aexit__(kind, error, traceback)  # type: ignore[no-any-return]
         finally:
             self._call.end()
+
+
+def is_reading(stream: object) -> bool:
+    """Say whether a tracked stream is waiting for its provider right now, and will see itself how that ends."""
+    if object.__getattribute__(stream, "_reading"):
+        return True
+    loop = object.__getattribute__(stream, "_loop")
+    chunks = None if loop is None else loop()
+    return bool(getattr(chunks, "gi_running", False) or getattr(chunks, "ag_running", False))
 
 
 def follow(

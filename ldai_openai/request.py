@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from openai import (
     APIStatusError,
@@ -14,7 +15,7 @@ from openai import (
     UnprocessableEntityError,
 )
 
-from ldai_core.stream import follow
+from ldai_core.stream import follow, is_reading
 from ldai_openai.readings import is_usage_only, read_chat_chunk, read_chat_completion
 
 if TYPE_CHECKING:
@@ -65,7 +66,10 @@ class Request:
         if self._refused:  # and without what was refused it went well: that was the reason
             self._on_refusal()
         hide = is_usage_only if self._asks else None
-        return follow(self.call, result, read_chat_completion, read_chat_chunk, hide=hide)
+        followed = follow(self.call, result, read_chat_completion, read_chat_chunk, hide=hide)
+        if followed is not result:
+            _end_with_response(followed, self.call)
+        return followed
 
     def _read_before_parsing(self, options: Any) -> Any:
         """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
@@ -102,3 +106,33 @@ def _asking_for_usage(options: Any) -> Any:
     options = copy(options)
     options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
     return options
+
+
+def _end_with_response(stream: Any, call: Call) -> None:
+    """End the call when the stream's HTTP response is closed, too: the SDK's `stream()` managers close that alone.
+
+    Overridden on this one response, until it is closed; the stream is not kept alive by it.
+    """
+    response, stream_ref = stream.response, ref(stream)
+    close_response, aclose_response = response.close, response.aclose
+
+    def ended() -> None:
+        vars(response).pop("close", None)
+        vars(response).pop("aclose", None)
+        still = stream_ref()
+        if still is None or not is_reading(still):  # what reads sees the end for itself, and an error for what it is
+            call.end()
+
+    def close() -> None:
+        try:
+            close_response()
+        finally:
+            ended()
+
+    async def aclose() -> None:
+        try:
+            await aclose_response()
+        finally:
+            ended()
+
+    vars(response).update({"close": close, "aclose": aclose})
