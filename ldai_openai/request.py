@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
 from weakref import ref
@@ -68,7 +69,8 @@ class Request:
         hide = is_usage_only if self._asks else None
         followed = follow(self.call, result, read_chat_completion, read_chat_chunk, hide=hide)
         if followed is not result:
-            _end_with_response(followed, self.call)
+            with suppress(AttributeError, TypeError):  # a stream class of the application's own, without a response
+                _end_with_response(followed, self.call)
         return followed
 
     def _read_before_parsing(self, options: Any) -> Any:
