@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import mstache
@@ -23,7 +24,7 @@ DEEPEST = 32  # nested sections: the engine keeps the text of each, the inner on
 BUDGET = 250_000  # look-ups and loop iterations, weighted by the size of the template
 LONGEST = 16 * 1024 * 1024  # bytes of a rendered message
 
-_CACHED = 32 * 1024  # bytes of a template worth keeping compiled
+_CACHED = 32 * 1024  # characters of a template worth keeping compiled
 _DATA = (type(None), bool, int, float, str, list, tuple, Mapping)
 _INDEX_DIGITS = 9
 _KINDS = {b"!", b"#", b"&", b"/", b"=", b">", b"^", b"{"}
@@ -43,13 +44,9 @@ def render(template: str, variables: Mapping[str, Any]) -> str:
     """
     if "{{" not in template:
         return template
-    # Bytes, because UTF-8 has no lone surrogates and JSON has.
-    source = template.encode("utf-8", "surrogatepass")
-    if len(source) > LARGEST:
-        raise TemplateError(f"larger than {LARGEST} bytes")
-    if _depth(source) > DEEPEST:
-        raise TemplateError(f"sections nested deeper than {DEEPEST}")
-    cache: Any = _CACHE if len(source) <= _CACHED else {}
+    small = len(template) <= _CACHED
+    source = _checked_once(template) if small else _checked(template)
+    cache: Any = _CACHE if small else {}
     pieces: list[bytes] = []
     size = 0
     for piece in mstache.stream(
@@ -66,6 +63,19 @@ def render(template: str, variables: Mapping[str, Any]) -> str:
             raise TemplateError(f"renders to more than {LONGEST} bytes")
         pieces.append(piece)
     return b"".join(pieces).decode("utf-8", "surrogatepass")
+
+
+def _checked(template: str) -> bytes:
+    """Refuse what is too large or nests too deep. Bytes, because UTF-8 has no lone surrogates and JSON has."""
+    source = template.encode("utf-8", "surrogatepass")
+    if len(source) > LARGEST:
+        raise TemplateError(f"larger than {LARGEST} bytes")
+    if _depth(source) > DEEPEST:
+        raise TemplateError(f"sections nested deeper than {DEEPEST}")
+    return source
+
+
+_checked_once = lru_cache(256)(_checked)
 
 
 def _depth(source: bytes) -> int:
