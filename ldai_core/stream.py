@@ -47,8 +47,8 @@ class _Tracked(Generic[T]):
         self._reading = False
         start()
 
-    def _keeps(self, chunk: T) -> bool:
-        """Read one chunk, and say whether it is kept from the consumer: it was our own request that brought it."""
+    def _withholds(self, chunk: T) -> bool:
+        """Read one chunk, and say whether the consumer is not to see it: our own request for usage brought it."""
         reading = self._call.read(self._read, chunk)
         if self._hide is None or reading.usage is None:
             return False
@@ -129,10 +129,10 @@ class TrackedStream(_Tracked[T], Iterator[T]):
 
     def _chunks(self) -> Iterator[T]:
         # A generator per loop costs the least per chunk, and its own closing is how a break is seen.
-        keeps = self._keeps
+        withholds = self._withholds
         try:
             for chunk in self._stream:
-                if not keeps(chunk):
+                if not withholds(chunk):
                     yield chunk
         except BaseException as error:
             self._call.end(error)
@@ -143,7 +143,7 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         self._reading = True
         try:
             chunk: T = next(self._stream)
-            while self._keeps(chunk):
+            while self._withholds(chunk):
                 chunk = next(self._stream)
         except StopIteration:
             self._call.end()
@@ -182,10 +182,10 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         return loop
 
     async def _chunks(self) -> AsyncIterator[T]:
-        keeps = self._keeps
+        withholds = self._withholds
         try:
             async for chunk in self._stream:
-                if not keeps(chunk):
+                if not withholds(chunk):
                     yield chunk
         except BaseException as error:
             self._call.end(error)
@@ -196,7 +196,7 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         self._reading = True
         try:
             chunk: T = await anext(self._stream)
-            while self._keeps(chunk):
+            while self._withholds(chunk):
                 chunk = await anext(self._stream)
         except StopAsyncIteration:
             self._call.end()
