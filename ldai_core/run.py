@@ -158,10 +158,14 @@ class Run:
             raise
 
     def _withdraw(self, call: Call) -> None:
+        if call._refused or self._elsewhere():
+            return
         with self._lock:
-            self._calls.remove(call)
-            self._open_calls -= 1
-            self._began = bool(self._calls)
+            if not call._ended:
+                call._ended = True
+                self._calls.remove(call)
+                self._open_calls -= 1
+                self._began = bool(self._calls)
             due = self._due()
         self._send(due)
 
@@ -293,8 +297,13 @@ class Call:
         _end(self._end, failed=_is_failure(error))
 
     def withdraw(self) -> None:
-        """Take back a request that was not made after all: its run is as if this call had never begun."""
-        if not self._refused and not self._run._elsewhere():
+        """Take back a request, which was not made after all, or of whose end nobody will learn.
+
+        Its run is as if this call had never begun. After the call has ended, and a second time, this does nothing.
+        """
+        if collecting():
+            defer(self.withdraw)
+        else:
             self._run._withdraw(self)
 
     def abandon(self) -> None:

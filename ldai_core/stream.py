@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from weakref import ref
 
 from ldai_core.endings import start
@@ -18,15 +19,43 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncTrackedStream",
+    "Observer",
     "TrackedStream",
     "follow",
     "is_reading",
+    "is_stream",
+    "measure",
+    "measure_async",
+    "read_whole",
     "track_metrics_of",
     "track_metrics_of_async",
 ]
 
 T = TypeVar("T")
 Read = Callable[[Any], Reading]
+
+Follow = Callable[[Call, Any], Any]
+
+
+class Observer(Protocol):
+    """What is told of a stream: a `Call`, or what an adapter puts before one."""
+
+    def read(self, read: Read, item: object) -> Reading:
+        """Read one item, and take in what it says."""
+        ...
+
+    def lose(self, error: Exception) -> None:
+        """Give up the tokens, which could not be read."""
+        ...
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Learn that it is over."""
+        ...
+
+    def abandon(self) -> None:
+        """Learn from a finaliser that it is over."""
+        ...
+
 
 _OWN = frozenset({"_stream", "_call", "_read", "_hide", "_loop", "_reading"})
 _CLOSING = frozenset({"close", "aclose"})
@@ -37,7 +66,7 @@ class _Tracked(Generic[T]):
 
     __slots__ = ("__weakref__", "_call", "_hide", "_loop", "_read", "_reading", "_stream")
 
-    def __init__(self, stream: Any, call: Call, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
+    def __init__(self, stream: Any, call: Observer, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
         # Any: the provider's stream is whatever it is, and everything is forwarded to it.
         self._stream = stream
         self._call = call
@@ -230,18 +259,26 @@ def is_reading(stream: object) -> bool:
     return bool(getattr(chunks, "gi_running", False) or getattr(chunks, "ag_running", False))
 
 
+def is_stream(result: object) -> bool:
+    """Say whether a result is a stream: its class has `__next__` or `__anext__`."""
+    return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
+
+
+def read_whole(call: Observer, read: Read, result: object) -> None:
+    """Read what came at once, and so has no time to first token, whatever is read in it."""
+    call.read(lambda whole: replace(read(whole), output=False), result)
+
+
 def follow(
-    call: Call, result: T, read: Read, read_chunk: Read | None = None, *, hide: Callable[[Any], bool] | None = None
+    call: Observer, result: T, read: Read, read_chunk: Read | None = None, *, hide: Callable[[Any], bool] | None = None
 ) -> T:
     """Measure what a request returned: a stream to its end, anything else at once."""
-    kind = type(result)
-    if hasattr(kind, "__next__"):
-        return TrackedStream(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]  # its double
-    if hasattr(kind, "__anext__"):
-        return AsyncTrackedStream(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]
-    call.read(read, result)
-    call.end()
-    return result
+    if not is_stream(result):
+        read_whole(call, read, result)
+        call.end()
+        return result
+    track = TrackedStream if hasattr(type(result), "__next__") else AsyncTrackedStream
+    return track(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]  # its double
 
 
 def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
@@ -255,20 +292,7 @@ def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:
     A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
     run, call `create_tracker` on the AI Config. `tracker` may be any source: see `Run`.
     """
-    if iscoroutinefunction(func):
-        return track_metrics_of_async(tracker, read, func)  # type: ignore[return-value]  # a coroutine, as func's is
-    call = begin_call(tracker)
-    try:
-        result = func()
-    except BaseException as error:
-        call.end(error)
-        raise
-    if iscoroutine(result):  # which has not begun yet, and may never do
-        call.withdraw()
-        return track_metrics_of_async(tracker, read, lambda: result)  # type: ignore[return-value]  # likewise
-    if isawaitable(result):
-        return _await(call, lambda: result, read)  # type: ignore[return-value]  # awaited, it gives what `result` gives
-    return follow(call, result, read)
+    return measure(tracker, func, _reading_with(read))
 
 
 async def track_metrics_of_async(tracker: Source, read: Read, func: Callable[[], Awaitable[T]]) -> T:
@@ -276,13 +300,40 @@ async def track_metrics_of_async(tracker: Source, read: Read, func: Callable[[],
 
     A cancellation is an error, and goes on at once.
     """
-    return await _await(begin_call(tracker), func, read)
+    return await measure_async(tracker, func, _reading_with(read))
 
 
-async def _await(call: Call, func: Callable[[], Awaitable[T]], read: Read) -> T:
+def measure(source: Source, func: Callable[[], T], follow: Follow) -> T:
+    """Call `func` as one request; `follow` is given its call and what it returned, and measures that."""
+    if iscoroutinefunction(func):
+        return measure_async(source, func, follow)  # type: ignore[return-value]  # a coroutine, as func's is
+    call = begin_call(source)
+    try:
+        result = func()
+    except BaseException as error:
+        call.end(error)
+        raise
+    if iscoroutine(result):  # which has not begun yet, and may never do
+        call.withdraw()
+        return measure_async(source, lambda: result, follow)  # type: ignore[return-value]  # likewise
+    if isawaitable(result):
+        return _await(call, lambda: result, follow)  # type: ignore[return-value]  # awaited, it gives what `result` gives
+    return follow(call, result)  # type: ignore[no-any-return]  # the result, or its double
+
+
+async def measure_async(source: Source, func: Callable[[], Awaitable[T]], follow: Follow) -> T:
+    """Await what `func` returns as one request, like `measure`."""
+    return await _await(begin_call(source), func, follow)
+
+
+async def _await(call: Call, func: Callable[[], Awaitable[T]], follow: Follow) -> T:
     try:
         result = await func()
     except BaseException as error:
         call.end(error)
         raise
-    return follow(call, result, read)
+    return follow(call, result)  # type: ignore[no-any-return]  # the result, or its double
+
+
+def _reading_with(read: Read) -> Follow:
+    return lambda call, result: follow(call, result, read)

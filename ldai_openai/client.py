@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,27 +12,43 @@ try:
 except ImportError as error:
     raise ImportError('ldai_openai needs the openai package: pip install "ldai-adapters[openai]"') from error
 
-from ldai_core import Run, track_metrics_of, track_metrics_of_async
+from ldai_core import Run
 from ldai_core.arguments import check_type
 from ldai_core.run import begin_call
-from ldai_openai.readings import read_openai
-from ldai_openai.request import REFUSED, Request, is_measured
+from ldai_core.stream import measure, measure_async
+from ldai_openai.answer import Answer
+from ldai_openai.apis import ANY, RESPONSES, api_of, in_body, response_id_of
+from ldai_openai.background import Pending, ResponseCall
+from ldai_openai.request import REFUSED, Request
 
 if TYPE_CHECKING:
-    from ldai_core.run import Source
+    from ldai_core.run import Call, Source
+    from ldai_core.stream import Observer
 
 __all__ = ["track_openai_metrics", "track_openai_metrics_async", "wrap_openai"]
 
 Client = TypeVar("Client", bound=OpenAI | AsyncOpenAI)
 T = TypeVar("T")
-Begin = Callable[[Any, Mapping[str, Any]], Request]
+Begin = Callable[[Any, Mapping[str, Any]], Request | None]
 
-# The backends (base URL and model) that have refused `stream_options`, for a client and all copies of it.
-_REFUSALS: WeakKeyDictionary[OpenAI | AsyncOpenAI, set[tuple[str, str]]] = WeakKeyDictionary()
+
+class _Shared:
+    """What all wrapped copies of one client share, those for other sources too."""
+
+    def __init__(self) -> None:
+        self.refusals: set[tuple[str, str]] = set()  # the base URLs and models that refused `stream_options`
+        self.pending = Pending()
+
+
+_SHARED: WeakKeyDictionary[OpenAI | AsyncOpenAI, _Shared] = WeakKeyDictionary()
 
 
 def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -> Client:
-    """Return a copy of `client` that records an AI run for every chat completion, plain or streamed.
+    """Return a copy of `client` that records an AI run for every generation, plain, streamed or raw.
+
+    Generations are the requests to `chat.completions`, `responses` and the legacy `completions`: `create`, `parse` and
+    `stream`, also through `with_raw_response` and `with_streaming_response`. Whatever else the client is used for
+    (embeddings, files, models, ...) passes through unrecorded; see `track_openai_metrics`.
 
     The copy is of the client's own class and shares its connections; the client itself is not changed. `source` says
     which tracker a request reports to (see `ldai_core.Run`): with a config each request is a run of its own, inside an
@@ -42,8 +59,11 @@ def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -
     that refuses it (400 or 422 that names it) is sent the same request once more without, and is not asked again.
     Source: https://platform.openai.com/docs/api-reference/chat/create#chat_create-stream_options
 
-    Whatever is not a chat completion passes through unrecorded, and so do raw responses. Raises TypeError for a
-    client or a source of the wrong kind.
+    A response in the background is recorded when `responses.retrieve` or `cancel`, through any wrapped copy of this
+    client, first sees that it has ended; 1,000 of them may be pending at a time.
+    Source: https://platform.openai.com/docs/guides/background
+
+    Raises TypeError for a client or a source of the wrong kind.
     """
     check_type("client", client, (OpenAI, AsyncOpenAI), "an openai.OpenAI or openai.AsyncOpenAI client")
     check_type("include_usage", include_usage, bool, "a bool")
@@ -54,30 +74,48 @@ def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -
 def track_openai_metrics(tracker: Source, func: Callable[[], T]) -> T:
     """Call `func`, and record the OpenAI request that it makes: duration, success, and tokens if there is usage.
 
-    `func` returns a response or a stream, which is measured to its end. When it raises, duration and error are
-    recorded, and the same exception goes on. A second time on the same tracker, `func` is called again and only what
-    was not yet recorded is emitted; for a new run, call `create_tracker` on the AI Config. A stream has usage only if
-    the request asks for it with `stream_options`, which `wrap_openai` does by itself.
+    `func` returns a response of any kind (an embedding, an image, a transcription, ...), raw or not, or a stream, which
+    is measured to its end. When it raises, duration and error are recorded, and the same exception goes on. A response
+    that is still in the background reports nothing.
+
+    A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
+    run, call `create_tracker` on the AI Config. A stream of chat has usage only if the request asks for it with
+    `stream_options`, which `wrap_openai` does by itself.
     """
-    return track_metrics_of(tracker, read_openai, func)
+    return measure(tracker, func, _follow)
 
 
 async def track_openai_metrics_async(tracker: Source, func: Callable[[], Awaitable[T]]) -> T:
     """Record the OpenAI request that `func` makes, like `track_openai_metrics`; `func` returns an awaitable."""
-    return await track_metrics_of_async(tracker, read_openai, func)
+    return await measure_async(tracker, func, _follow)
+
+
+def _follow(call: Call, result: Any) -> Any:
+    return Answer(ResponseCall(call, None), ANY).returned(result)
 
 
 def _measured(client: Client, original: Client, source: Source, *, include_usage: bool) -> Client:
     """Override, on this one client, the method that every form of call passes through once, and the copying."""
-    refusals = _refusals_of(original, client)
+    shared = _shared_by(original, client)
 
-    def begin(options: Any, kwargs: Mapping[str, Any]) -> Request:
-        body = options.json_data
-        backend = (str(client.base_url), str(body.get("model")) if isinstance(body, Mapping) else "")
-        ask = include_usage and bool(kwargs.get("stream")) and backend not in refusals
-        measured = Request(options, ask=ask, on_refusal=lambda: refusals.add(backend))
-        measured.call = begin_call(source)
-        return measured
+    def begin(options: Any, kwargs: Mapping[str, Any]) -> Request | None:
+        streamed = bool(kwargs.get("stream"))
+        api = api_of(options)
+        if api is None:
+            waiting = shared.pending.get(response_id_of(options))
+            return None if waiting is None else Request(options, RESPONSES, lambda: waiting, streamed=streamed)
+
+        def begin_this() -> Observer:
+            call = begin_call(source)
+            background = bool(in_body(options, "background"))
+            if api is RESPONSES and (background or not streamed):
+                return ResponseCall(call, shared.pending, background=background)
+            return call
+
+        backend = (str(client.base_url), str(in_body(options, "model")))
+        ask = include_usage and api.asks and backend not in shared.refusals
+        on_refusal = partial(shared.refusals.add, backend) if ask else None
+        return Request(options, api, begin_this, streamed=streamed, on_refusal=on_refusal)
 
     def copy_measured(**kwargs: Any) -> Client:
         return _measured(_unmeasured_copy(client, **kwargs), client, source, include_usage=include_usage)
@@ -88,21 +126,21 @@ def _measured(client: Client, original: Client, source: Source, *, include_usage
     return client
 
 
-def _refusals_of(original: Client, client: Client) -> set[tuple[str, str]]:
+def _shared_by(original: Client, client: Client) -> _Shared:
     try:
-        refusals = _REFUSALS.setdefault(original, set())
-        _REFUSALS[client] = refusals
-    except TypeError:  # a class of the application's own that cannot be hashed: it is asked anew by every wrap
-        return set()
-    return refusals
+        shared = _SHARED.setdefault(original, _Shared())
+        _SHARED[client] = shared
+    except TypeError:  # a class of the application's own that cannot be hashed: every wrap is on its own
+        return _Shared()
+    return shared
 
 
 def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
     # Any: the SDK's signature differs between its versions, and everything is handed on.
     def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_measured(options):
-            return send(cast_to, options, *args, **kwargs)
         measured = begin(options, kwargs)
+        if measured is None:
+            return send(cast_to, options, *args, **kwargs)
         try:
             try:
                 return measured.follow(send(cast_to, measured.options, *args, **kwargs))
@@ -119,9 +157,9 @@ def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
 
 def _measuring_async(send: Any, begin: Begin) -> Callable[..., Any]:
     async def request(cast_to: Any, options: Any, *args: Any, **kwargs: Any) -> Any:
-        if not is_measured(options):
-            return await send(cast_to, options, *args, **kwargs)
         measured = begin(options, kwargs)
+        if measured is None:
+            return await send(cast_to, options, *args, **kwargs)
         try:
             try:
                 return measured.follow(await send(cast_to, measured.options, *args, **kwargs))

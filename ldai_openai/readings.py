@@ -5,6 +5,7 @@ Other services speak the same API with less care, so every field may be absent, 
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ldai_core import Reading, TokenUsage, ToolCall
@@ -13,34 +14,71 @@ from ldai_core.reading import NOTHING, OUTPUT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_usage_only", "read_chat_chunk", "read_chat_completion", "read_openai", "read_usage"]
+__all__ = [
+    "FAILED",
+    "Status",
+    "is_usage_only",
+    "read_chat_chunk",
+    "read_chat_completion",
+    "read_completion",
+    "read_openai",
+    "read_response",
+    "read_response_event",
+    "read_status",
+    "read_usage",
+]
+
+FAILED = Reading(failed=True)
 
 # What is output in a chunk's delta, beside its content. Reasoning is no part of OpenAI's own chat API: DeepSeek, vLLM
 # and llama.cpp call it `reasoning_content`, OpenRouter calls it `reasoning`.
 _OUTPUT = ("refusal", "tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
 
+# The states of a response, and the events that carry it, each named after one of them.
+_STATES = ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")
+_LIFECYCLE = frozenset(f"response.{state}" for state in ("created", *_STATES))
+_FAILURES = frozenset({"failed", "cancelled"})
+_FAILING = frozenset(f"response.{state}" for state in _FAILURES)
+_WAITING = frozenset({"queued", "in_progress"})
+# What the end of a part brings, all at once where it did not come in deltas.
+_DONE = ("text", "refusal", "arguments", "input", "code")
+
 
 def read_openai(item: Any) -> Reading:
-    """Read whatever a request returned, a response or a chunk, by its own account of what it is.
+    """Read whatever a request returned, a response or an item of a stream, by its own account of what it is.
 
-    Source: https://platform.openai.com/docs/api-reference/chat/streaming#chat_streaming-object
+    Chat completions, legacy completions, the Responses API, and everything else that has a `usage`: embeddings,
+    images, transcriptions, and the events of their streams.
+    Source: https://platform.openai.com/docs/api-reference
     """
-    if _get(item, "object") == "chat.completion.chunk":
+    kind = _get(item, "object")
+    if kind == "chat.completion.chunk":
         return read_chat_chunk(item)
-    return read_chat_completion(item)
+    if kind == "text_completion":
+        return read_completion(item)
+    if kind == "response":
+        return read_response(item)
+    event = _get(item, "type")
+    if not isinstance(event, str):
+        return read_chat_completion(item)
+    if event.startswith("response.") or event == "error":
+        return read_response_event(item)
+    output = event.endswith((".delta", ".partial_image"))
+    return Reading(usage=read_usage(_get(item, "usage")), output=output)
 
 
 def read_chat_completion(response: Any) -> Reading:
     """Read a whole chat completion: its usage, and the tools that it asks for.
 
     A length stop, a content filter, a refusal and a reply of tool calls alone are answers like any others. An `error`
-    in place of choices, as some gateways send with status 200, is a failure.
+    in place of choices, as some gateways send with status 200, is a failure, and so is a choice that ends with
+    `error`, as OpenRouter has it.
     Source: https://platform.openai.com/docs/api-reference/chat/object
     """
     choices = _items(response, "choices")
     return Reading(
         usage=read_usage(_get(response, "usage")),
-        failed=not choices and bool(_get(response, "error")),
+        failed=_has_failed(response, choices),
         tool_calls=tuple(
             tool_call
             for place, choice in enumerate(choices)
@@ -59,28 +97,112 @@ def read_chat_chunk(chunk: Any) -> Reading:
     choices = _items(chunk, "choices")
     usage = read_usage(_get(chunk, "usage"))
     tool_calls: list[ToolCall] = []
-    output = False
+    output = failed = False
     for place, choice in enumerate(choices):
         delta = _get(choice, "delta")
         output = output or bool(_get(delta, "content")) or any(_get(delta, field) for field in _OUTPUT)
+        failed = failed or _get(choice, "finish_reason") == "error"
         if _get(delta, "tool_calls") or _get(delta, "function_call"):
             index = _get(choice, "index")
             tool_calls += _tool_calls(delta, place if index is None else index)
-    if usage is None and not tool_calls:
+    if usage is None and not tool_calls and not failed:
         return OUTPUT if output else NOTHING
-    return Reading(usage=usage, output=output, tool_calls=tuple(tool_calls))
+    return Reading(usage, output, failed, tuple(tool_calls))
+
+
+def read_completion(item: Any) -> Reading:
+    """Read a legacy completion, whole or one chunk of a stream, which have the same shape.
+
+    Source: https://platform.openai.com/docs/api-reference/completions/object
+    """
+    choices = _items(item, "choices")
+    usage = read_usage(_get(item, "usage"))
+    output = any(_get(choice, "text") for choice in choices)
+    return Reading(usage, output, _has_failed(item, choices))
+
+
+def read_response(response: Any) -> Reading:
+    """Read a response of the Responses API: its usage, whether it failed, and the tools that were called.
+
+    `failed` and `cancelled` are failures; `incomplete`, which is a stop at a limit or a filter, is none.
+    Source: https://platform.openai.com/docs/api-reference/responses/object
+    """
+    status = _get(response, "status")
+    return Reading(
+        usage=read_usage(_get(response, "usage")),
+        failed=status in _FAILURES if isinstance(status, str) else _has_error(response),
+        tool_calls=tuple(
+            tool_call
+            for place, item in enumerate(_items(response, "output"))
+            for tool_call in _tool_calls_of_item(item, place)
+        ),
+    )
+
+
+def read_response_event(event: Any) -> Reading:
+    """Read one event of a streamed response; most say no more than that there is output, or not even that.
+
+    Text, a refusal, reasoning and what a tool is called with are output; so is the beginning of a tool call.
+    Source: https://platform.openai.com/docs/api-reference/responses-streaming
+    """
+    kind = _get(event, "type")
+    if not isinstance(kind, str):
+        return NOTHING
+    if kind in _LIFECYCLE:
+        reading = read_response(_get(event, "response"))
+        return replace(reading, failed=True) if kind in _FAILING else reading
+    if kind in ("response.output_item.added", "response.output_item.done"):
+        tool_calls = tuple(_tool_calls_of_item(_get(event, "item"), _get(event, "output_index")))
+        return Reading(output=True, tool_calls=tool_calls) if tool_calls else NOTHING
+    if kind == "error":
+        return FAILED
+    return OUTPUT if _is_output(event, kind) else NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How far a response of the Responses API is, and whether it goes on without the request that reads it."""
+
+    id: str | None
+    waiting: bool
+    background: bool
+
+
+def read_status(item: Any) -> Status | None:
+    """Read how far a response is, from itself or from an event that carries it; None where nothing is said of that.
+
+    One that is returned while it is `queued` or `in_progress` is in the background, for there is no more to come; one
+    that is streamed says so by its field `background`.
+    Source: https://platform.openai.com/docs/guides/background
+    """
+    kind = _get(item, "object")
+    if kind != "response" and isinstance(kind, str):  # any other API's
+        return None
+    response = item if kind == "response" else _get(item, "response")
+    status = _get(response, "status")
+    if not isinstance(status, str):
+        return None
+    return Status(
+        id=_text(_get(response, "id")),
+        waiting=status in _WAITING,
+        background=response is item or _get(response, "background") is True,
+    )
 
 
 def read_usage(usage: Any) -> TokenUsage | None:
-    """Read the usage of a chat completion; None where there is none, and a count that is absent is unknown.
+    """Read a usage; None where there is none, or none in tokens, and a count that is absent is unknown.
 
     The prompt's count includes the cached tokens, and the completion's the reasoning: details, which are never added.
-    Source: https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage
+    Source: https://platform.openai.com/docs/api-reference/chat/object#chat/object-usage for `prompt_tokens` and
+    `completion_tokens`; the Responses API, images and transcriptions say `input_tokens` and `output_tokens`:
+    https://platform.openai.com/docs/api-reference/responses/object#responses/object-usage
     """
     if usage is None:
         return None
-    counts = (_get(usage, name) for name in ("total_tokens", "prompt_tokens", "completion_tokens"))
-    total, prompt, completion = counts
+    total = _get(usage, "total_tokens")
+    prompt, completion = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
+    if prompt is None and completion is None:
+        prompt, completion = _get(usage, "input_tokens"), _get(usage, "output_tokens")
     if total is None and prompt is None and completion is None:
         return None
     return TokenUsage(total=total, input=prompt, output=completion)
@@ -91,18 +213,52 @@ def is_usage_only(chunk: Any) -> bool:
     return not _items(chunk, "choices")
 
 
+def _has_failed(response: Any, choices: list[Any]) -> bool:
+    if not choices:
+        return _has_error(response)
+    return any(_get(choice, "finish_reason") == "error" for choice in choices)
+
+
+def _has_error(response: Any) -> bool:
+    error = _get(response, "error")
+    return isinstance(error, (dict, str)) and bool(error)
+
+
+def _is_output(event: Any, kind: str) -> bool:
+    if kind.endswith(".delta"):  # what a shell answers is no output of the model
+        return bool(_get(event, "delta")) and "call_output" not in kind
+    if kind.endswith(".done"):
+        return any(_get(event, field) for field in _DONE)
+    return kind.endswith(".partial_image")
+
+
 def _tool_calls(message: Any, choice: object) -> Iterator[ToolCall]:
     """Go through the tool calls of a message or a delta that have a name; later fragments of a call have none."""
     for at, call in enumerate(_items(message, "tool_calls")):
         # `custom` is a tool that takes free text instead of JSON.
         name = _get(_get(call, "function"), "name") or _get(_get(call, "custom"), "name")
         if name:
-            index, call_id = _get(call, "index"), _get(call, "id")
-            place = f"{choice}.{at if index is None else index}"
-            yield ToolCall(name, call_id if isinstance(call_id, str) and call_id else None, place)
+            index = _get(call, "index")
+            yield ToolCall(name, _text(_get(call, "id")), f"{choice}.{at if index is None else index}")
     legacy = _get(_get(message, "function_call"), "name")
     if legacy:
         yield ToolCall(legacy, None, f"{choice}.function_call")
+
+
+def _tool_calls_of_item(item: Any, place: object) -> Iterator[ToolCall]:
+    """Give the tool call that an item of a response's output is, if it is one.
+
+    A function, a custom tool and a tool of an MCP server are called by their names; a hosted tool is what it is:
+    `web_search_call` is a call of `web_search`. What a tool answers is another item.
+    """
+    kind = _get(item, "type")
+    if isinstance(kind, str) and kind.endswith("_call"):
+        name = _text(_get(item, "name")) or kind.removesuffix("_call")
+        yield ToolCall(name, _text(_get(item, "call_id")) or _text(_get(item, "id")), f"{place}.{kind}")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _items(value: Any, name: str) -> list[Any]:

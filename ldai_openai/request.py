@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from copy import copy
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from openai import (
     APIStatusError,
@@ -16,37 +14,46 @@ from openai import (
     UnprocessableEntityError,
 )
 
-from ldai_core.stream import follow, is_reading
-from ldai_openai.readings import is_usage_only, read_chat_chunk, read_chat_completion
+from ldai_openai.answer import Answer
+from ldai_openai.readings import is_usage_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ldai_core.run import Call
+    from ldai_core.stream import Observer
+    from ldai_openai.apis import Api
 
-__all__ = ["REFUSED", "Request", "is_measured"]
+__all__ = ["REFUSED", "Request"]
 
 # How a backend says that it knows no `stream_options`.
 REFUSED = (BadRequestError, UnprocessableEntityError)
-
-_RAW_RESPONSE = "X-Stainless-Raw-Response"
 
 
 class Request:
     """One measured request: what is sent in the place of the user's options, and what becomes of the answer.
 
-    `ask` says whether a stream may be asked for its usage; `on_refusal` is called when the backend refuses that.
+    `begin` begins the call, last of all, for its clock starts there. A stream is asked for its usage if somebody wants
+    to know whether the backend refuses that: then `on_refusal` is called.
     """
 
-    call: Call  # set when the request begins
-
-    def __init__(self, options: Any, *, ask: bool, on_refusal: Callable[[], None]) -> None:
-        self._own = self._read_before_parsing(options)
+    def __init__(
+        self,
+        options: Any,
+        api: Api,
+        begin: Callable[[], Observer],
+        *,
+        streamed: bool,
+        on_refusal: Callable[[], None] | None = None,
+    ) -> None:
+        self._own = self._reading_what_is_parsed(options)
         self._on_refusal = on_refusal
         self._refused = False
-        asking = _asking_for_usage(self._own) if ask else None
+        asking = _asking_for_usage(self._own) if streamed and on_refusal is not None else None
         self._asks = asking is not None
         self.options = self._own if asking is None else asking
+        self._answer = Answer(begin(), api, streamed=streamed)
+        if self._asks:
+            self._answer.hide = is_usage_only
 
     def is_refused(self, error: APIStatusError) -> bool:
         """Say whether the backend refused what we added, and not what the user sent; then go on without it."""
@@ -54,46 +61,35 @@ class Request:
             return False
         self._asks = False
         self._refused = True
+        self._answer.hide = None
         self.options = self._own
         return True
 
     def fail(self, error: BaseException) -> None:
         """End the call; a stop at a limit or a filter, which `parse()` raises, is no failure of the model."""
         stopped = isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError))
-        self.call.end(None if stopped else error)
+        self._answer.call.end(None if stopped else error)
 
     def follow(self, result: Any) -> Any:
-        """Measure the answer; a usage chunk that we asked for is kept from the user."""
-        if self._refused:  # and without what was refused it went well: that was the reason
+        """Measure what the request returned."""
+        if self._refused and self._on_refusal is not None:  # without it the request went well: that was the reason
             self._on_refusal()
-        hide = is_usage_only if self._asks else None
-        followed = follow(self.call, result, read_chat_completion, read_chat_chunk, hide=hide)
-        if followed is not result:
-            with suppress(AttributeError, TypeError):  # a stream class of the application's own, without a response
-                _end_with_response(followed, self.call)
-        return followed
+        return self._answer.returned(result)
 
-    def _read_before_parsing(self, options: Any) -> Any:
-        """Have what `parse()` is about to parse read first: the tokens are used, whether its text fits or not."""
+    def _reading_what_is_parsed(self, options: Any) -> Any:
+        """Have the answer read when the SDK has parsed it, and before `parse()` goes on with that.
+
+        The tokens are used, whether the text fits or not. A raw response is parsed when its user asks for that.
+        """
         parse = options.post_parser
-        if not callable(parse):
-            return options
 
-        def read_and_parse(response: Any) -> Any:
-            self.call.read(read_chat_completion, response)
-            return parse(response)
+        def read_and_parse(result: Any) -> Any:
+            result = self._answer.parsed(result)
+            return parse(result) if callable(parse) else result
 
         options = copy(options)
         options.post_parser = read_and_parse
         return options
-
-
-def is_measured(options: Any) -> bool:
-    """Say whether a request is a generation that is measured: a chat completion that is not asked for raw."""
-    if options.method != "post" or not str(options.url).endswith("/chat/completions"):
-        return False
-    headers = options.headers
-    return not (isinstance(headers, Mapping) and headers.get(_RAW_RESPONSE))
 
 
 def _asking_for_usage(options: Any) -> Any:
@@ -108,33 +104,3 @@ def _asking_for_usage(options: Any) -> Any:
     options = copy(options)
     options.json_data = {**body, "stream_options": {**asked, "include_usage": True}}
     return options
-
-
-def _end_with_response(stream: Any, call: Call) -> None:
-    """End the call when the stream's HTTP response is closed, too: the SDK's `stream()` managers close that alone.
-
-    Overridden on this one response, until it is closed; the stream is not kept alive by it.
-    """
-    response, stream_ref = stream.response, ref(stream)
-    close_response, aclose_response = response.close, response.aclose
-
-    def ended() -> None:
-        vars(response).pop("close", None)
-        vars(response).pop("aclose", None)
-        still = stream_ref()
-        if still is None or not is_reading(still):  # what reads sees the end for itself, and an error for what it is
-            call.end()
-
-    def close() -> None:
-        try:
-            close_response()
-        finally:
-            ended()
-
-    async def aclose() -> None:
-        try:
-            await aclose_response()
-        finally:
-            ended()
-
-    vars(response).update({"close": close, "aclose": aclose})

@@ -192,15 +192,6 @@ def test_other_requests_pass(server: ScriptedOpenAI, wrapped: OpenAI, recorded: 
     assert told(recorded) == []
 
 
-def test_raw_responses_pass(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Raw responses, which the application reads itself, pass through, unrecorded."""
-    assert wrapped.chat.completions.with_raw_response.create(**ASKED).parse().choices[0].message.content == "Hello"
-    with wrapped.chat.completions.with_streaming_response.create(**ASKED) as response:
-        assert response.status_code == 200
-        response.read()
-    assert told(recorded) == []
-
-
 def test_parse(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """`parse` is a request like any other."""
     server.script(Answer(completion('{"name": "apple"}')))

@@ -28,6 +28,8 @@ __all__ = [
     "chunks",
     "completion",
     "error_event",
+    "text_completion",
+    "texts",
     "tool_call",
     "usage_of",
 ]
@@ -124,7 +126,14 @@ class Request:
 
 
 def plain_answer(request: Request) -> Answer | Stream:
-    """Answer `Hello` with usage, at once or in a stream, as the request asks."""
+    """Answer `Hello` with usage, at once or in a stream, as the request asks, in the form of its API."""
+    from tests.servers.responses import response, response_stream  # noqa: PLC0415  # which stands on this module
+
+    path = request.path.partition("?")[0]
+    if path.endswith("/responses"):
+        return response_stream() if request.streams else Answer(response())
+    if path.endswith("/completions") and not path.endswith("/chat/completions"):
+        return Stream(texts("Hel", "lo"), usage=(9, 3)) if request.streams else Answer(text_completion())
     return Stream(chunks("Hel", "lo"), usage=(9, 3)) if request.streams else Answer(completion())
 
 
@@ -287,6 +296,17 @@ def chunks(
     role = [chunk({"role": "assistant", "content": ""})] if role_first else []
     end = [chunk({}, finish_reason=finish_reason)]
     return role + [chunk(delta) for delta in deltas] + end + ([] if usage is None else [_usage_chunk(usage)])
+
+
+def text_completion(text: str = "Hello", usage: Usage | None = (9, 3), *, finish_reason: str | None = "stop") -> JSON:
+    """Make a legacy completion with one choice, or a chunk of a streamed one, which has the same form."""
+    whole = _envelope("text_completion", [{"index": 0, "text": text, "finish_reason": finish_reason, "logprobs": None}])
+    return whole if usage is None else {**whole, "usage": usage_of(usage)}
+
+
+def texts(*pieces: str) -> list[JSON]:
+    """Make the chunks of a streamed legacy completion."""
+    return [*(text_completion(piece, None, finish_reason=None) for piece in pieces), text_completion("", None)]
 
 
 def tool_call(name: str, *arguments: str, id: str = "call_1", index: int = 0) -> list[JSON]:  # noqa: A002 - its name

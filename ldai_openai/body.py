@@ -1,0 +1,207 @@
+"""The body of one HTTP response, followed while the application reads it.
+
+Nothing of a class is changed: what is overridden is overridden on this one response, until it is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+    from ldai_core.stream import Observer
+
+__all__ = ["Body", "Events", "Parts", "RawBody", "Whole", "from_json"]
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+
+
+class Parts(Protocol):
+    """Takes the pieces of a body as they come, and gives the JSON objects that are complete with them."""
+
+    def feed(self, piece: bytes) -> Iterable[Any]:
+        """Take in one piece."""
+        ...
+
+    def finish(self) -> Iterable[Any]:
+        """Learn that it was the last one."""
+        ...
+
+
+class Whole:
+    """A body that is one JSON object, or None if it is anything else."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def feed(self, piece: bytes) -> Iterable[Any]:
+        """Keep the piece: JSON is complete at its end."""
+        self._pieces.append(piece)
+        return ()
+
+    def finish(self) -> Iterable[Any]:
+        """Give the object."""
+        return (from_json(b"".join(self._pieces)),)
+
+
+class Events:
+    """A body of server-sent events, whose data are JSON objects; whatever else is sent is passed over.
+
+    Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+
+    def __init__(self) -> None:
+        self._line: list[bytes] = []
+        self._data: list[bytes] = []
+        self._after_cr = False
+
+    def feed(self, piece: bytes) -> Iterator[Any]:
+        """Give the objects of the events that end in this piece; no more than one unfinished event is kept."""
+        if self._after_cr:  # a line end may be cut in two
+            piece = piece.removeprefix(b"\n")
+        self._after_cr = piece.endswith(b"\r")
+        first, *others = _LINE_END.split(piece)
+        self._line.append(first)
+        for begun in others:
+            item = self._end_line(b"".join(self._line))
+            self._line = [begun]
+            if item is not None:
+                yield item
+
+    def finish(self) -> Iterable[Any]:
+        """Give nothing: an event that was not finished is none."""
+        return ()
+
+    def _end_line(self, line: bytes) -> Any:
+        if line:
+            field, _, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value.removeprefix(b" "))
+            return None
+        data, self._data = b"\n".join(self._data), []
+        return from_json(data)
+
+
+class Body:
+    """The body that a stream reads: when its response is closed, the call ends.
+
+    The SDK's `stream()` managers close that alone. What reads at that moment, `is_read` says, sees for itself how the
+    stream ended. The stream is not kept alive by this.
+    """
+
+    def __init__(self, response: Any, call: Observer, is_read: Callable[[], bool]) -> None:
+        self._call = call
+        self._is_read = is_read
+        self._reading = False
+        self._own: dict[str, Any] = {}
+        self._response_vars = vars(response)
+        for name, override in self._overrides().items():
+            self._own[name] = getattr(response, name)
+            self._response_vars[name] = override
+
+    def _overrides(self) -> dict[str, Callable[..., Any]]:
+        return {"close": self._close, "aclose": self._aclose}
+
+    def _close(self) -> None:
+        try:
+            self._own["close"]()
+        finally:
+            self._closed()
+
+    async def _aclose(self) -> None:
+        try:
+            await self._own["aclose"]()
+        finally:
+            self._closed()
+
+    def _closed(self) -> None:
+        for name in self._own:
+            self._response_vars.pop(name, None)
+        if not self._reading and not self._is_read():
+            self._call.end()
+
+
+class RawBody(Body):
+    """The body of a raw response, read along with the application, which gets its bytes untouched.
+
+    `parts` finds the objects in it, and `take` is given each of them.
+    """
+
+    def __init__(
+        self, response: Any, call: Observer, is_read: Callable[[], bool], parts: Parts, take: Callable[[Any], None]
+    ) -> None:
+        self._parts = parts
+        self._take = take
+        super().__init__(response, call, is_read)
+
+    def _overrides(self) -> dict[str, Callable[..., Any]]:
+        return {**super()._overrides(), "iter_bytes": self._iter_bytes, "aiter_bytes": self._aiter_bytes}
+
+    def __del__(self) -> None:
+        self._call.abandon()
+
+    def _iter_bytes(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        pieces = self._own["iter_bytes"](*args, **kwargs)
+        if self._is_read():
+            yield from pieces
+            return
+        try:
+            while (piece := self._next(pieces)) is not None:
+                self._follow(self._parts.feed(piece))
+                yield piece
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        self._finish()
+
+    def _next(self, pieces: Iterator[bytes]) -> bytes | None:
+        self._reading = True
+        try:
+            return next(pieces, None)
+        finally:
+            self._reading = False
+
+    async def _aiter_bytes(self, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        pieces = self._own["aiter_bytes"](*args, **kwargs)
+        if self._is_read():
+            async for piece in pieces:
+                yield piece
+            return
+        try:
+            while (piece := await self._anext(pieces)) is not None:
+                self._follow(self._parts.feed(piece))
+                yield piece
+        except BaseException as error:
+            self._call.end(error)
+            raise
+        self._finish()
+
+    async def _anext(self, pieces: AsyncIterator[bytes]) -> bytes | None:
+        self._reading = True
+        try:
+            return await anext(pieces, None)
+        finally:
+            self._reading = False
+
+    def _finish(self) -> None:
+        self._follow(self._parts.finish())
+        self._call.end()
+
+    def _follow(self, items: Iterable[Any]) -> None:
+        try:
+            for item in items:
+                self._take(item)
+        except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the application's
+            self._call.lose(error)
+
+
+def from_json(text: str | bytes) -> dict[str, Any] | None:
+    """Parse a JSON object; None for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
