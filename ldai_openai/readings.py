@@ -146,8 +146,8 @@ def read_response_event(event: Any) -> Reading:
     Source: https://platform.openai.com/docs/api-reference/responses-streaming
     """
     kind = _get(event, "type")
-    if not isinstance(kind, str):
-        return NOTHING
+    if not isinstance(kind, str):  # the first releases of the SDK with this API wrap an error in an event of their own
+        return FAILED if _get(event, "event") == "error" else NOTHING
     if kind in _LIFECYCLE:
         reading = read_response(_get(event, "response"))
         return replace(reading, failed=True) if kind in _FAILING else reading
@@ -221,7 +221,7 @@ def _has_failed(response: Any, choices: list[Any]) -> bool:
 
 def _has_error(response: Any) -> bool:
     error = _get(response, "error")
-    return isinstance(error, (dict, str)) and bool(error)
+    return bool(error) and (isinstance(error, (dict, str)) or isinstance(_get(error, "message"), str))
 
 
 def _is_output(event: Any, kind: str) -> bool:

@@ -86,6 +86,7 @@ class Server:
 
 class _Http(ThreadingHTTPServer):
     daemon_threads = False  # they are waited for
+    request_queue_size = 512  # many may knock at once
     owner: Server
 
     def __init__(self, *args: Any) -> None:
