@@ -73,13 +73,13 @@ async def read_text_async(stream: AsyncChunks, error: Exception | None = None) -
 
 
 def test_response_returned(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Response returned: duration, success, tokens; no time to first token."""
+    """OA1: response returned: duration, success, tokens; no time to first token."""
     assert wrapped.chat.completions.create(**ASKED).choices[0].message.content == "Hello"
     assert told_by_now(recorded) == ANSWERED
 
 
 async def test_response_returned_async(async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Response returned: likewise."""
+    """OA1: response returned: likewise."""
     answer = await async_wrapped.chat.completions.create(**ASKED)
     assert answer.choices[0].message.content == "Hello"
     assert told_by_now(recorded) == ANSWERED
@@ -91,7 +91,7 @@ SLOWLY = [duration(300), first_token(150), SUCCESS, *TOKENS]
 
 
 def test_stream_read_to_its_end(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Stream read to its end: the first token is the first output, which a role is not, and comes before the end."""
+    """OA1, OA5: stream read to its end: the first token is the first output, which a role is not, and is before the end."""
     server.script(SLOW)
     stream = wrapped.chat.completions.create(**STREAMED)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["", "Hello", None]
@@ -104,7 +104,7 @@ def test_stream_read_to_its_end(server: ScriptedOpenAI, wrapped: OpenAI, recorde
 async def test_stream_read_to_its_end_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient
 ) -> None:
-    """Stream read to its end: likewise."""
+    """OA1, OA5: stream read to its end: likewise."""
     server.script(SLOW)
     stream = await async_wrapped.chat.completions.create(**STREAMED)
     assert [chunk.choices[0].delta.content async for chunk in stream] == ["", "Hello", None]
@@ -115,7 +115,7 @@ async def test_stream_read_to_its_end_async(
 
 
 def test_break(stream: Chunks, recorded: RecordingClient) -> None:
-    """Consumer broke out: reported at the break, also while the stream is still referenced, and never again."""
+    """OA1, OA6: consumer broke out: reported at the break, also while the stream is still referenced, and once."""
     assert told(recorded) == []
     read_text(stream)
     assert told_by_now(recorded) == LEFT
@@ -126,7 +126,7 @@ def test_break(stream: Chunks, recorded: RecordingClient) -> None:
 
 
 async def test_break_async(async_stream: AsyncChunks, recorded: RecordingClient) -> None:
-    """Consumer broke out: an `async for` is reported within a few turns of the event loop."""
+    """OA1, OA6: consumer broke out: an `async for` is reported within a few turns of the event loop."""
     assert told(recorded) == []
     await read_text_async(async_stream)
     await turns()
@@ -136,14 +136,14 @@ async def test_break_async(async_stream: AsyncChunks, recorded: RecordingClient)
 
 
 def test_resumed(stream: Chunks, recorded: RecordingClient) -> None:
-    """If the loop is resumed, tokens not yet sent are sent then, nothing else."""
+    """OA6: if the loop is resumed, tokens not yet sent are sent then, nothing else."""
     read_text(stream)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["lo", None]
     assert told_by_now(recorded) == [*LEFT, *TOKENS]
 
 
 async def test_resumed_async(async_stream: AsyncChunks, recorded: RecordingClient) -> None:
-    """If the loop is resumed: likewise."""
+    """OA6: if the loop is resumed: likewise."""
     await read_text_async(async_stream)
     await turns()
     assert [chunk.choices[0].delta.content async for chunk in async_stream] == ["lo", None]
@@ -151,7 +151,7 @@ async def test_resumed_async(async_stream: AsyncChunks, recorded: RecordingClien
 
 
 def test_close(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Consumer closed the stream: reported at the closing, which reaches the provider; a second one does nothing."""
+    """OA1: consumer closed the stream: reported at the closing, which reaches the provider; a second does nothing."""
     server.script(STALLING)
     stream = wrapped.chat.completions.create(**STREAMED)
     assert [next(stream).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
@@ -164,7 +164,7 @@ def test_close(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClien
 
 
 async def test_close_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Consumer closed the stream: likewise."""
+    """OA1: consumer closed the stream: likewise."""
     server.script(STALLING)
     stream: Any = await async_wrapped.chat.completions.create(**STREAMED)
     assert [(await anext(stream)).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
@@ -177,7 +177,7 @@ async def test_close_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, r
 
 
 def test_with(stream: Chunks, recorded: RecordingClient) -> None:
-    """`with` around a stream that is read to its end: one report, at the end."""
+    """OA1, OA11: `with` around a stream that is read to its end: one report, at the end."""
     with stream as entered:
         assert len(list(entered)) == 4
         assert told_by_now(recorded) == READ
@@ -185,7 +185,7 @@ def test_with(stream: Chunks, recorded: RecordingClient) -> None:
 
 
 def test_with_left_early(stream: Chunks, recorded: RecordingClient) -> None:
-    """`with` that is left before the end: success, reported at the exit."""
+    """OA1, OA11: `with` that is left before the end: success, reported at the exit."""
     with stream as entered:
         assert [next(entered).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
         assert told(recorded) == []
@@ -193,7 +193,7 @@ def test_with_left_early(stream: Chunks, recorded: RecordingClient) -> None:
 
 
 async def test_with_left_early_async(async_stream: AsyncChunks, recorded: RecordingClient) -> None:
-    """`async with` that is left before the end: likewise."""
+    """OA1, OA11: `async with` that is left before the end: likewise."""
     async with async_stream as entered:
         assert [(await anext(entered)).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
         assert told(recorded) == []
@@ -202,7 +202,7 @@ async def test_with_left_early_async(async_stream: AsyncChunks, recorded: Record
 
 @pytest.mark.parametrize("inside_with", [True, False])
 def test_own_exception(stream: Chunks, recorded: RecordingClient, inside_with: bool) -> None:
-    """Consumer's own exception, inside `with stream:` or in a loop without, is a success, at once, and goes on."""
+    """OA1: consumer's own exception, inside `with stream:` or in a loop without, is a success, at once, and goes on."""
     error = ConsumerError()
 
     def consume() -> None:
@@ -219,7 +219,7 @@ def test_own_exception(stream: Chunks, recorded: RecordingClient, inside_with: b
 
 @pytest.mark.parametrize("inside_with", [True, False])
 async def test_own_exception_async(async_stream: AsyncChunks, recorded: RecordingClient, inside_with: bool) -> None:
-    """Consumer's own exception: likewise, within a few turns of the event loop."""
+    """OA1: consumer's own exception: likewise, within a few turns of the event loop."""
     error = ConsumerError()
 
     async def consume() -> None:

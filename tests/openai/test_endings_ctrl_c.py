@@ -73,7 +73,7 @@ def main_thread_waits(package: str, name: str) -> None:
 
 
 def test_while_waiting_for_the_answer(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Interrupted while waiting for the answer: error; the KeyboardInterrupt goes on at once."""
+    """OA1: interrupted while waiting for the answer: error; the KeyboardInterrupt goes on at once."""
     server.script(SILENT)
 
     def waiting() -> None:
@@ -89,7 +89,7 @@ def test_while_waiting_for_the_answer(server: ScriptedOpenAI, wrapped: OpenAI, r
 def test_while_waiting_for_a_chunk(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, by_next: bool
 ) -> None:
-    """Interrupted while waiting for a chunk: error, with the first token; the KeyboardInterrupt goes on at once."""
+    """OA1: interrupted while waiting for a chunk: error, with the first token; it goes on at once."""
     server.script(STALLING)
     stream = wrapped.chat.completions.create(**STREAMED)
     seen = threading.Event()
@@ -112,7 +112,7 @@ def test_while_waiting_for_a_chunk(
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["answer", "chunk"])
 def test_async(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClient, streamed: bool) -> None:
-    """Interrupted while an event loop waits, for the answer or for a chunk: likewise."""
+    """OA1: interrupted while an event loop waits, for the answer or for a chunk: likewise."""
     server.script(STALLING if streamed else SILENT)
     waits = threading.Event()
 

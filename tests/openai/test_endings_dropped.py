@@ -25,7 +25,7 @@ class Holder:
 
 @pytest.mark.parametrize("circular", [False, True])
 def test_dropped(wrapped: OpenAI, recorded: RecordingClient, circular: bool) -> None:
-    """Consumer dropped the stream: success, with the first token that was seen."""
+    """OA1: consumer dropped the stream: success, with the first token that was seen."""
     holder = Holder(wrapped.chat.completions.create(**STREAMED), circular=circular)
     assert [next(holder.stream).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
     assert told(recorded) == []
@@ -36,7 +36,7 @@ def test_dropped(wrapped: OpenAI, recorded: RecordingClient, circular: bool) -> 
 
 @pytest.mark.parametrize("circular", [False, True])
 async def test_dropped_async(async_wrapped: AsyncOpenAI, recorded: RecordingClient, circular: bool) -> None:
-    """Consumer dropped the stream: likewise."""
+    """OA1: consumer dropped the stream: likewise."""
     holder = Holder(await async_wrapped.chat.completions.create(**STREAMED), circular=circular)
     assert [(await anext(holder.stream)).choices[0].delta.content for _ in range(2)] == ["", "Hel"]
     assert told(recorded) == []
@@ -46,7 +46,7 @@ async def test_dropped_async(async_wrapped: AsyncOpenAI, recorded: RecordingClie
 
 
 def test_a_loop_dropped(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A loop that hangs in a generator of the consumer's, which is dropped, is reported once."""
+    """OA1: a loop that hangs in a generator of the consumer's, which is dropped, is reported once."""
 
     def pieces() -> Any:
         for chunk in wrapped.chat.completions.create(**STREAMED):
@@ -62,7 +62,7 @@ def test_a_loop_dropped(wrapped: OpenAI, recorded: RecordingClient) -> None:
 
 @pytest.mark.parametrize("circular", [False, True])
 def test_never_iterated_and_dropped(wrapped: OpenAI, recorded: RecordingClient, circular: bool) -> None:
-    """Stream never iterated, then dropped: success, and no more."""
+    """OA1: stream never iterated, then dropped: success, and no more."""
     holder = Holder(wrapped.chat.completions.create(**STREAMED), circular=circular)
     assert told(recorded) == []
     del holder
@@ -74,7 +74,7 @@ def test_never_iterated_and_dropped(wrapped: OpenAI, recorded: RecordingClient, 
 async def test_never_iterated_and_dropped_async(
     async_wrapped: AsyncOpenAI, recorded: RecordingClient, circular: bool
 ) -> None:
-    """Stream never iterated, then dropped: likewise."""
+    """OA1: stream never iterated, then dropped: likewise."""
     holder = Holder(await async_wrapped.chat.completions.create(**STREAMED), circular=circular)
     assert told(recorded) == []
     del holder
@@ -83,7 +83,7 @@ async def test_never_iterated_and_dropped_async(
 
 
 def test_never_iterated_and_closed(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Stream never iterated, then closed: success, and no more, also when it is then dropped."""
+    """OA1: stream never iterated, then closed: success, and no more, also when it is then dropped."""
     stream = wrapped.chat.completions.create(**STREAMED)
     assert told(recorded) == []
     stream.close()
@@ -94,7 +94,7 @@ def test_never_iterated_and_closed(wrapped: OpenAI, recorded: RecordingClient) -
 
 
 async def test_never_iterated_and_closed_async(async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Stream never iterated, then closed by leaving its `async with`: likewise."""
+    """OA1: stream never iterated, then closed by leaving its `async with`: likewise."""
     async with await async_wrapped.chat.completions.create(**STREAMED) as stream:
         assert told(recorded) == []
     assert told_by_now(recorded) == UNREAD

@@ -79,7 +79,7 @@ class Noted:
 
 @pytest.mark.parametrize("happened", BROKEN)
 def test_broken_stream(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, happened: str) -> None:
-    """Provider raised during the stream: error, with what was seen; the same exception object goes on."""
+    """OA1, OA7: provider raised during the stream: error, with what was seen; the same exception object goes on."""
     step, expected = BROKEN[happened]
     server.script(step)
     stream = wrapped.chat.completions.create(**STREAMED)
@@ -96,7 +96,7 @@ def test_broken_stream(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Record
 async def test_broken_stream_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient, happened: str
 ) -> None:
-    """Provider raised during the stream: likewise."""
+    """OA1, OA7: provider raised during the stream: likewise."""
     step, expected = BROKEN[happened]
     server.script(step)
     stream = await async_wrapped.chat.completions.create(**STREAMED)
@@ -114,7 +114,7 @@ async def test_broken_stream_async(
 def test_refused(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, *, asked: Any, status: int
 ) -> None:
-    """Provider raised before the stream, or in place of an answer: duration and error, and the provider's exception."""
+    """OA7: provider raised before the stream, or in place of an answer: duration and error, and the provider's exception."""
     server.script(Failure(status, "not like this", headers=(("x-request-id", "req-1"),)))
     with pytest.raises(REFUSALS[status], match="not like this") as caught:
         wrapped.chat.completions.create(**asked)
@@ -128,7 +128,7 @@ def test_refused(
 async def test_refused_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient, *, asked: Any, status: int
 ) -> None:
-    """Provider raised before the stream, or in place of an answer: likewise."""
+    """OA7: provider raised before the stream, or in place of an answer: likewise."""
     server.script(Failure(status, "not like this", headers=(("x-request-id", "req-1"),)))
     with pytest.raises(REFUSALS[status], match="not like this") as caught:
         await async_wrapped.chat.completions.create(**asked)
@@ -158,7 +158,7 @@ class FailingAsyncOpenAI(AsyncOpenAI):
 
 
 def test_the_same_exception_goes_on(config: AIConfig, recorded: RecordingClient) -> None:
-    """What a client raises is the object that goes on, whatever it is."""
+    """OA7: what a client raises is the object that goes on, whatever it is."""
     with FailingOpenAI(api_key="any") as failing, pytest.raises(LookupError) as caught:
         wrap_openai(failing, config).chat.completions.create(**ASKED)
     assert caught.value is FailingOpenAI.error
@@ -166,7 +166,7 @@ def test_the_same_exception_goes_on(config: AIConfig, recorded: RecordingClient)
 
 
 async def test_the_same_exception_goes_on_async(config: AIConfig, recorded: RecordingClient) -> None:
-    """What a client raises: likewise."""
+    """OA7: what a client raises: likewise."""
     async with FailingAsyncOpenAI(api_key="any") as failing:
         with pytest.raises(LookupError) as caught:
             await wrap_openai(failing, config).chat.completions.create(**ASKED)
@@ -176,7 +176,7 @@ async def test_the_same_exception_goes_on_async(config: AIConfig, recorded: Reco
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_retries(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, status: int) -> None:
-    """Retries that recover are one run, a success, whose duration has the waiting in it."""
+    """OA7: retries that recover are one run, a success, whose duration has the waiting in it."""
     server.script(Failure(status, headers=WAIT, times=2))
     answer = wrapped.with_options(max_retries=2).chat.completions.create(**ASKED)
     assert answer.choices[0].message.content == "Hello"
@@ -185,7 +185,7 @@ def test_retries(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingCli
 
 
 async def test_retries_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Retries that recover: likewise; a stream's time to first token has them in it too."""
+    """OA7: retries that recover: likewise; a stream's time to first token has them in it too."""
     server.script(Failure(500, headers=WAIT), Failure(429, headers=WAIT))
     stream = await async_wrapped.with_options(max_retries=2).chat.completions.create(**STREAMED)
     assert len(await read_all(stream)) == 4
@@ -194,7 +194,7 @@ async def test_retries_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI,
 
 
 def test_retries_that_do_not_recover(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Retries that do not recover are one run, an error."""
+    """OA7: retries that do not recover are one run, an error."""
     server.script(Failure(500, headers=WAIT, times=3))
     with pytest.raises(openai.InternalServerError):
         wrapped.with_options(max_retries=2).chat.completions.create(**ASKED)
@@ -205,7 +205,7 @@ def test_retries_that_do_not_recover(server: ScriptedOpenAI, wrapped: OpenAI, re
 async def test_retries_that_do_not_recover_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient
 ) -> None:
-    """Retries that do not recover: likewise."""
+    """OA7: retries that do not recover: likewise."""
     server.script(Failure(500, headers=WAIT, times=3))
     with pytest.raises(openai.InternalServerError):
         await async_wrapped.with_options(max_retries=2).chat.completions.create(**ASKED)

@@ -63,7 +63,7 @@ async def consume(stream: Any, seen: asyncio.Event, work: asyncio.Event | None =
 
 
 def test_timed_out(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Timed out while waiting for the answer, or for a chunk: error, with the first token if it was seen."""
+    """OA7: timed out while waiting for the answer, or for a chunk: error, with the first token if it was seen."""
     server.script(SILENT, STALLING)
     impatient = wrapped.with_options(timeout=0.2)
     with pytest.raises(openai.APITimeoutError):
@@ -75,7 +75,7 @@ def test_timed_out(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingC
 
 
 async def test_timed_out_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Timed out: likewise."""
+    """OA7: timed out: likewise."""
     server.script(SILENT, STALLING)
     impatient = async_wrapped.with_options(timeout=0.2)
     with pytest.raises(openai.APITimeoutError):
@@ -88,7 +88,7 @@ async def test_timed_out_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenA
 
 
 async def test_cancelled_call(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Cancelled while waiting for the answer: error; it goes on at once, and reaches the provider."""
+    """OA1: cancelled while waiting for the answer: error; it goes on at once, and reaches the provider."""
     server.script(SILENT)
     task = asyncio.create_task(async_wrapped.chat.completions.create(**ASKED))
     request = await asyncio.to_thread(server.wait_for_request)
@@ -100,7 +100,7 @@ async def test_cancelled_call(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI
 
 
 async def test_cancelled_stream(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Cancelled while waiting for a chunk: error, with the first token; it goes on at once."""
+    """OA1: cancelled while waiting for a chunk: error, with the first token; it goes on at once."""
     server.script(STALLING)
     stream = await async_wrapped.chat.completions.create(**STREAMED)
     seen = asyncio.Event()
@@ -115,7 +115,7 @@ async def test_cancelled_stream(server: ScriptedOpenAI, async_wrapped: AsyncOpen
 
 
 async def test_cancelled_at_work(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """Cancelled in the consumer's own code, between two chunks: a success, for the model did not fail."""
+    """OA1: cancelled in the consumer's own code, between two chunks: a success, for the model did not fail."""
     server.script(STALLING)
     stream = await async_wrapped.chat.completions.create(**STREAMED)
     seen = asyncio.Event()
@@ -129,7 +129,7 @@ async def test_cancelled_at_work(server: ScriptedOpenAI, async_wrapped: AsyncOpe
 
 
 async def test_wait_for(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """A time limit by `asyncio.wait_for`, on a call or on a loop, is a cancellation: error."""
+    """OA1: a time limit by `asyncio.wait_for`, on a call or on a loop, is a cancellation: error."""
     server.script(SILENT, STALLING)
     with at_once(), pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(async_wrapped.chat.completions.create(**ASKED), 0.3)
@@ -157,7 +157,7 @@ if sys.version_info >= (3, 11):
 
 
 def test_arguments_refused(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """Arguments refused inside the request are an error; refused before it, nothing."""
+    """OA7: arguments refused inside the request are an error; refused before it, nothing."""
     incomplete: Any = {"model": "gpt-4o"}
     with pytest.raises(TypeError, match="Missing required arguments"):
         wrapped.chat.completions.create(**incomplete)
@@ -171,7 +171,7 @@ def test_arguments_refused(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Re
 async def test_arguments_refused_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient
 ) -> None:
-    """Arguments refused: likewise."""
+    """OA7: arguments refused: likewise."""
     incomplete: Any = {"model": "gpt-4o"}
     with pytest.raises(TypeError, match="Missing required arguments"):
         await async_wrapped.chat.completions.create(**incomplete)
@@ -183,7 +183,7 @@ async def test_arguments_refused_async(
 
 
 def test_an_odd_body_refused(client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """Arguments refused inside the request are refused in the provider's own words, and end the call."""
+    """OA7: arguments refused inside the request are refused in the provider's own words, and end the call."""
     odd: Any = {**STREAMED, "extra_body": 5}
     with pytest.raises(TypeError) as unmeasured:
         client.chat.completions.create(**odd)

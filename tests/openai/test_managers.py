@@ -37,7 +37,7 @@ class OwnError(Exception):
 
 
 def test_read_to_its_end(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A manager left at its end: one success with tokens, and no usage chunk among the application's own."""
+    """OA11: a manager left at its end: one success with tokens, and no usage chunk among the application's own."""
     server.script(CHAT)
     with helpers(wrapped).stream(**ASKED) as events:
         received = [event.chunk for event in events if event.type == "chunk"]
@@ -47,7 +47,7 @@ def test_read_to_its_end(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Reco
 
 
 def test_broken_off(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A manager left by a break is reported when its `with` ends, while everything is still referenced."""
+    """OA11: a manager left by a break is reported when its `with` ends, while everything is still referenced."""
     server.script(CHAT)
     with helpers(wrapped).stream(**ASKED) as events:
         for event in events:
@@ -59,7 +59,7 @@ def test_broken_off(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Recording
 
 
 async def test_broken_off_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """The async manager likewise."""
+    """OA11: the async manager likewise."""
     server.script(CHAT)
     async with helpers(async_wrapped).stream(**ASKED) as events:
         async for event in events:
@@ -69,7 +69,7 @@ async def test_broken_off_async(server: ScriptedOpenAI, async_wrapped: AsyncOpen
 
 
 def test_an_exception_of_the_applications(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A manager left by the application's own exception is a success: the model did not fail."""
+    """OA11: a manager left by the application's own exception is a success: the model did not fail."""
     server.script(CHAT)
     with pytest.raises(OwnError), helpers(wrapped).stream(**ASKED) as events:
         for event in events:
@@ -81,7 +81,7 @@ def test_an_exception_of_the_applications(server: ScriptedOpenAI, wrapped: OpenA
 async def test_an_exception_of_the_applications_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient
 ) -> None:
-    """The async manager likewise."""
+    """OA11: the async manager likewise."""
     server.script(CHAT)
     with pytest.raises(OwnError):
         async with helpers(async_wrapped).stream(**ASKED) as events:
@@ -92,7 +92,7 @@ async def test_an_exception_of_the_applications_async(
 
 
 def test_never_entered(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A manager that is never entered makes no request, and records nothing at all."""
+    """OA11: a manager that is never entered makes no request, and records nothing at all."""
     helpers(wrapped).stream(**ASKED)
     gc.collect()
     assert server.requests == []
@@ -100,7 +100,7 @@ def test_never_entered(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Record
 
 
 def test_cut(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A connection cut inside a manager is an error, though the SDK closes the response before it raises."""
+    """OA11: a connection cut inside a manager is an error, though the SDK closes the response before it raises."""
     server.script(CUT)
     with pytest.raises(PROVIDER_ERRORS), helpers(wrapped).stream(**ASKED) as events:
         list(events)
@@ -108,7 +108,7 @@ def test_cut(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient)
 
 
 async def test_cut_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """The async manager likewise."""
+    """OA11: the async manager likewise."""
     server.script(CUT)
     with pytest.raises(PROVIDER_ERRORS):
         async with helpers(async_wrapped).stream(**ASKED) as events:
@@ -120,7 +120,7 @@ async def test_cut_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, rec
 def test_the_response_is_closed(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, by_next: bool
 ) -> None:
-    """Closing the response of a stream that is between two chunks ends the run, as closing the stream does."""
+    """OA11: closing the response of a stream that is between two chunks ends the run, as closing the stream does."""
     server.script(CHAT)
     stream: Any = wrapped.chat.completions.create(**STREAMED)
     chunks_ = stream if by_next else iter(stream)
@@ -136,7 +136,7 @@ def test_the_response_is_closed(
 async def test_an_async_stream_is_cut(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient, by_next: bool
 ) -> None:
-    """What reads sees for itself that a stream failed, by a loop or by `anext`."""
+    """OA11: what reads sees for itself that a stream failed, by a loop or by `anext`."""
     server.script(CUT)
     stream: Any = await async_wrapped.chat.completions.create(**STREAMED)
     with pytest.raises(PROVIDER_ERRORS):
@@ -148,7 +148,7 @@ async def test_an_async_stream_is_cut(
 
 
 def test_nothing_keeps_the_response(server: ScriptedOpenAI, wrapped: OpenAI) -> None:
-    """What is overridden on the response keeps neither it nor the stream alive."""
+    """OA11: what is overridden on the response keeps neither it nor the stream alive."""
     server.script(CHAT)
     stream: Any = wrapped.chat.completions.create(**STREAMED)
     list(stream)

@@ -8,7 +8,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from ldai_core import TokenUsage
-from ldai_openai import chat_params, wrap_openai
+from ldai_openai import chat_params, responses_params, wrap_openai
 from tests.servers.model import Model
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ def model() -> Iterator[Model]:
 
 def usage_of(usage: Any) -> TokenUsage:
     """Write the client's own account of a usage as ours."""
-    return TokenUsage(usage.total_tokens, usage.prompt_tokens, usage.completion_tokens)
+    if hasattr(usage, "prompt_tokens"):
+        return TokenUsage(usage.total_tokens, usage.prompt_tokens, usage.completion_tokens)
+    return TokenUsage(usage.total_tokens, usage.input_tokens, usage.output_tokens)
 
 
 def test_a_plain_chat(model: Model, config: AIConfig, recorded: RecordingClient) -> None:
@@ -71,4 +73,51 @@ async def test_an_async_chat(model: Model, config: AIConfig, recorded: Recording
     assert plain.tokens == streamed.tokens == usage_of(answer.usage)
     assert plain.success
     assert streamed.success
+    assert streamed.time_to_first_token_ms
+
+
+def test_responses(model: Model, config: AIConfig, recorded: RecordingClient) -> None:
+    """The Responses API, plain, streamed and raw, says what is recorded."""
+    asked = responses_params(config, "Name a fruit.")
+    with OpenAI(base_url=model.base_url, api_key="any") as client:
+        wrapped = wrap_openai(client, config)
+        answer = wrapped.responses.create(**asked)
+        *_, last = wrapped.responses.create(**asked, stream=True)
+        raw = wrapped.responses.with_raw_response.create(**asked)
+        *_, raw_last = wrapped.responses.with_raw_response.create(**asked, stream=True).parse()
+    assert answer.output_text
+    plain, streamed, raw_plain, raw_streamed = recorded.runs
+    assert plain.tokens == usage_of(answer.usage)
+    assert streamed.tokens == usage_of(last.response.usage)
+    assert raw_plain.tokens == usage_of(raw.parse().usage)
+    assert raw_streamed.tokens == usage_of(raw_last.response.usage)
+    for run in (streamed, raw_streamed):
+        assert run.success
+        assert run.time_to_first_token_ms
+        assert run.time_to_first_token_ms <= (run.duration_ms or 0)
+
+
+async def test_async_responses(model: Model, config: AIConfig, recorded: RecordingClient) -> None:
+    """The Responses API of an AsyncOpenAI likewise."""
+    asked = responses_params(config, "Name a fruit.")
+    async with AsyncOpenAI(base_url=model.base_url, api_key="any") as client:
+        wrapped = wrap_openai(client, config)
+        answer = await wrapped.responses.create(**asked)
+        events = [event async for event in await wrapped.responses.create(**asked, stream=True)]
+    plain, streamed = recorded.runs
+    assert plain.tokens == usage_of(answer.usage)
+    assert streamed.tokens == usage_of(events[-1].response.usage)
+    assert streamed.time_to_first_token_ms
+
+
+def test_legacy_completions(model: Model, config: AIConfig, recorded: RecordingClient) -> None:
+    """Legacy completions, plain and streamed; the usage of a stream is asked for."""
+    asked: Any = {"model": "m", "prompt": "Once upon", "max_tokens": 8}
+    with OpenAI(base_url=model.base_url, api_key="any") as client:
+        wrapped = wrap_openai(client, config)
+        answer = wrapped.completions.create(**asked)
+        chunks = list(wrapped.completions.create(**asked, stream=True))
+    assert all(chunk.choices for chunk in chunks)
+    plain, streamed = recorded.runs
+    assert plain.tokens == streamed.tokens == usage_of(answer.usage)
     assert streamed.time_to_first_token_ms

@@ -44,7 +44,7 @@ ROWS = [
 
 
 def test_output_that_fits(server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """`parse()` gives back its object, and is a success with tokens."""
+    """OA1: `parse()` gives back its object, and is a success with tokens."""
     server.script(FITS)
     parsed: Any = helpers(wrap_openai(client, config)).parse(**ASKED, response_format=City)
     assert parsed.choices[0].message.parsed == City(name="Oslo")
@@ -61,7 +61,7 @@ def test_output_that_does_not(
     config: AIConfig,
     recorded: RecordingClient,
 ) -> None:
-    """A length or filter stop is a success with tokens, output that does not fit an error with tokens; both raise."""
+    """OA1: a length or filter stop is a success with tokens, a misfit an error with tokens; both raise."""
     server.script(step)
     with pytest.raises(error):
         helpers(wrap_openai(client, config)).parse(**ASKED, response_format=City)
@@ -78,7 +78,7 @@ async def test_output_that_does_not_async(
     config: AIConfig,
     recorded: RecordingClient,
 ) -> None:
-    """The async client is measured alike."""
+    """OA1: the async client is measured alike."""
     server.script(step)
     with pytest.raises(error):
         await helpers(wrap_openai(async_client, config)).parse(**ASKED, response_format=City)

@@ -83,12 +83,12 @@ def test_objects_read_like_dicts() -> None:
     ],
 )
 def test_tool_calls_of_a_message(fields: dict[str, Any], tool_calls: tuple[ToolCall, ...]) -> None:
-    """Tools are named in the order of the message, functions and custom ones; a reply without any names none."""
+    """OA13: tools are named in the order of the message, functions and custom ones; a reply without any names none."""
     assert read_chat_completion(message(**fields)) == Reading(tool_calls=tool_calls)
 
 
 def test_several_choices_are_one_completion() -> None:
-    """Several choices, n > 1: the tools of all choices are named, and two without ids are two."""
+    """OA13: several choices, n > 1: the tools of all choices are named, and two without ids are two."""
     choices = [{"message": {"tool_calls": [function("a", id=None)]}}] * 2
     calls = (ToolCall("a", None, "0.0"), ToolCall("a", None, "1.0"))
     assert read_chat_completion({"choices": choices, "usage": USAGE}) == Reading(usage=COUNTED, tool_calls=calls)
@@ -122,7 +122,7 @@ def test_a_failure_that_is_not_raised(body: dict[str, Any], failed: bool) -> Non
     ],
 )
 def test_output(fields: dict[str, Any]) -> None:
-    """Text, a refusal, reasoning, sound and a fragment of a tool call are output, and cost no object of their own."""
+    """OA5: text, a refusal, reasoning, sound and a fragment of a tool call are output, and cost no object."""
     assert read_chat_chunk(delta(**fields)) is OUTPUT
 
 
@@ -144,12 +144,12 @@ def test_output(fields: dict[str, Any]) -> None:
     ],
 )
 def test_no_output(chunk: Any) -> None:
-    """A role alone, an empty text, an empty chunk and nonsense are no output, and cost no object of their own."""
+    """OA5: a role alone, an empty text, an empty chunk and nonsense are no output, and cost no object of their own."""
     assert read_chat_chunk(chunk) is NOTHING
 
 
 def test_output_of_any_choice() -> None:
-    """Several choices, n > 1: output of any choice is output."""
+    """OA5: several choices, n > 1: output of any choice is output."""
     assert read_chat_chunk({"choices": [{"delta": {}}, {"delta": {"content": "Hi"}}, {"delta": {}}]}) is OUTPUT
 
 
@@ -158,7 +158,7 @@ def test_output_of_any_choice() -> None:
     [({"choices": [], "usage": USAGE}, COUNTED, False), ({**delta(content="Hi"), "usage": USAGE}, COUNTED, True)],
 )
 def test_usage_of_a_chunk(chunk: dict[str, Any], usage: TokenUsage, output: bool) -> None:
-    """Usage is read wherever it comes: in a chunk of its own, or in every one."""
+    """OA14: usage is read wherever it comes: in a chunk of its own, or in every one."""
     assert read_chat_chunk(chunk) == Reading(usage=usage, output=output)
 
 
@@ -171,7 +171,7 @@ def test_usage_of_a_chunk(chunk: dict[str, Any], usage: TokenUsage, output: bool
     ],
 )
 def test_a_fragment_with_a_name(fragment: dict[str, Any], call: ToolCall) -> None:
-    """The fragment that has the name names the tool, once: by its id or, without one, by its place."""
+    """OA13: the fragment that has the name names the tool, once: by its id or, without one, by its place."""
     assert read_chat_chunk(delta(tool_calls=[fragment])) == Reading(output=True, tool_calls=(call,))
 
 
@@ -211,14 +211,14 @@ ANY_JSON = st.recursive(
 
 @given(ANY_JSON)
 def test_any_json_is_read(item: Any) -> None:
-    """Whatever JSON a service sends, reading it raises nothing and gives a Reading."""
+    """OA14: whatever JSON a service sends, reading it raises nothing and gives a Reading."""
     for read in (read_chat_chunk, read_chat_completion, read_openai):
         assert isinstance(read(item), Reading)
 
 
 @given(ANY_JSON)
 def test_any_object_is_read(item: Any) -> None:
-    """The SDK makes objects of any JSON, unchecked; reading them gives what reading the JSON gives."""
+    """OA14: the SDK makes objects of any JSON, unchecked; reading them gives what reading the JSON gives."""
     fields = item if isinstance(item, dict) else {"choices": item, "usage": item}
     chunk, whole = ChatCompletionChunk.construct(**fields), ChatCompletion.construct(**fields)
     assert read_chat_chunk(chunk) == read_chat_chunk(fields)

@@ -37,7 +37,7 @@ def asked(server: ScriptedOpenAI) -> list[bool]:
 def test_it_is_sent_once_more_without(
     refusal: Any, server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """A 400 or 422 that names it: the same request goes once more without, and is one success; nobody asks again."""
+    """OA4: a 400 or 422 that names it: the same request goes once more without: one success; nobody asks again."""
     server.script(refusal, CHAT, CHAT, CHAT, CHAT)
     wrapped = wrap_openai(client, config)
     assert len(list(wrapped.chat.completions.create(**STREAMED))) == 4
@@ -51,7 +51,7 @@ def test_it_is_sent_once_more_without(
 async def test_it_is_sent_once_more_without_async(
     server: ScriptedOpenAI, async_client: AsyncOpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """The async client does the same."""
+    """OA4: the async client does the same."""
     server.script(Failure(400, NAMED), CHAT, CHAT)
     for wrapped in (wrap_openai(async_client, config), wrap_openai(async_client, config)):
         assert len([chunk async for chunk in await wrapped.chat.completions.create(**STREAMED)]) == 4
@@ -60,7 +60,7 @@ async def test_it_is_sent_once_more_without_async(
 
 
 def test_another_model_is_asked(server: ScriptedOpenAI, client: OpenAI, config: AIConfig) -> None:
-    """A refusal counts for its model and its base URL: others behind the same client are asked."""
+    """OA4: a refusal counts for its model and its base URL: others behind the same client are asked."""
     server.script(Failure(400, NAMED), CHAT, CHAT, CHAT)
     wrapped = wrap_openai(client, config)
     list(wrapped.chat.completions.create(**STREAMED))
@@ -72,7 +72,7 @@ def test_another_model_is_asked(server: ScriptedOpenAI, client: OpenAI, config: 
 def test_a_refusal_of_the_users_own_request(
     server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """Any other 400 is sent once, and so is one about `stream_options` of the user's own: an error that goes on."""
+    """OA4: any other 400 is sent once, so is one about `stream_options` of the user's own: the error goes on."""
     server.script(Failure(400, "no such model"))
     wrapped = wrap_openai(client, config)
     with pytest.raises(openai.BadRequestError, match="no such model"):
@@ -87,7 +87,7 @@ def test_a_refusal_of_the_users_own_request(
 async def test_a_refusal_of_the_users_own_request_async(
     server: ScriptedOpenAI, async_client: AsyncOpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """The async client hands on any other 400 as well."""
+    """OA4: the async client hands on any other 400 as well."""
     server.script(Failure(400, "no such model"))
     with pytest.raises(openai.BadRequestError, match="no such model"):
         await wrap_openai(async_client, config).chat.completions.create(**STREAMED)
@@ -96,7 +96,7 @@ async def test_a_refusal_of_the_users_own_request_async(
 
 
 def test_a_second_refusal(server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """When the request without it fails too, that failure is the user's, and the run is one error."""
+    """OA4: when the request without it fails too, that failure is the user's, and the run is one error."""
     server.script(Failure(400, NAMED), Failure(401, "who are you?"))
     with pytest.raises(openai.AuthenticationError, match="who are you"):
         wrap_openai(client, config).chat.completions.create(**STREAMED)
@@ -106,7 +106,7 @@ def test_a_second_refusal(server: ScriptedOpenAI, client: OpenAI, config: AIConf
 def test_an_error_that_quotes_the_request(
     server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """A 422 about something else that quotes the request, ours with it, is no refusal: later streams are counted."""
+    """OA4: a 422 about something else that quotes the request, ours with it, is no refusal: later streams are counted."""
     detail = {
         "loc": ["body", "messages"],
         "msg": "Field required",
@@ -132,7 +132,7 @@ class UnhashableOpenAI(openai.OpenAI):
 
 
 def test_a_client_that_cannot_be_hashed(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """A client of the application's own class that cannot be hashed is measured like any other."""
+    """OA4: a client of the application's own class that cannot be hashed is measured like any other."""
     server.script(Failure(400, NAMED), CHAT)
     with UnhashableOpenAI(api_key="any", base_url=server.base_url, max_retries=0) as client:
         assert len(list(wrap_openai(client, config).chat.completions.create(**STREAMED))) == 4
@@ -141,7 +141,7 @@ def test_a_client_that_cannot_be_hashed(server: ScriptedOpenAI, config: AIConfig
 
 
 def test_the_second_failure_stands_alone(server: ScriptedOpenAI, client: OpenAI, config: AIConfig) -> None:
-    """What the request without it raises says nothing of the refusal before, which the user never asked for."""
+    """OA4: what the request without it raises says nothing of the refusal before, which the user never asked for."""
     server.script(Failure(400, NAMED), Failure(401, "who are you?"))
     with pytest.raises(openai.AuthenticationError) as caught:
         wrap_openai(client, config).chat.completions.create(**STREAMED)

@@ -45,7 +45,7 @@ STREAMS: dict[str, tuple[list[dict[str, Any]], list[str]]] = {
 
 @pytest.mark.parametrize("how", STREAMS)
 def test_streamed(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, how: str) -> None:
-    """A tool call is reported once, in the order of their beginnings, after the tokens; it is output like text."""
+    """OA13: a tool call is reported once, in the order of their beginnings, after the tokens; it is output."""
     sent, names = STREAMS[how]
     server.script(Stream(sent, usage=(9, 3)))
     list(wrapped.chat.completions.create(**STREAMED))
@@ -54,7 +54,7 @@ def test_streamed(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingCl
 
 
 async def test_streamed_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """A tool call is reported once: likewise."""
+    """OA13: a tool call is reported once: likewise."""
     server.script(Stream(chunks(*SEARCH, *LOOK), usage=(9, 3)))
     await read_all(await async_wrapped.chat.completions.create(**STREAMED))
     assert told(recorded) == [*READ, TOOL_CALL, TOOL_CALL]
@@ -62,7 +62,7 @@ async def test_streamed_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI
 
 
 def test_a_loop_that_is_resumed(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A loop broken off reports the tool calls that were seen; resumed, those that were not, and each once."""
+    """OA13: a loop broken off reports the tool calls that were seen; resumed, those that were not, and each once."""
     server.script(Stream(chunks(*SEARCH, *LOOK), usage=(9, 3)))
     stream = wrapped.chat.completions.create(**STREAMED)
     for received in stream:
@@ -75,21 +75,21 @@ def test_a_loop_that_is_resumed(server: ScriptedOpenAI, wrapped: OpenAI, recorde
 
 
 def test_beside_text(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A tool call in the same chunk as text is reported like any other."""
+    """OA13: a tool call in the same chunk as text is reported like any other."""
     server.script(Stream(chunks({"content": "Let me see.", "tool_calls": [WHOLE]})))
     list(wrapped.chat.completions.create(**STREAMED))
     assert list(recorded.run.tool_calls) == ["search"]
 
 
 def test_a_name_in_every_fragment(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A service that repeats the name in each fragment, but not the id, has made one tool call."""
+    """OA13: a service that repeats the name in each fragment, but not the id, has made one tool call."""
     server.script(Stream(chunks({"tool_calls": [WHOLE]}, {"tool_calls": [{**WHOLE, "id": None}]})))
     list(wrapped.chat.completions.create(**STREAMED))
     assert list(recorded.run.tool_calls) == ["search"]
 
 
 def test_an_odd_id(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """An id that is no string costs neither the tool call nor the tokens."""
+    """OA13: an id that is no string costs neither the tool call nor the tokens."""
     server.script(Answer(completion(None, tool_calls=[{**WHOLE, "id": ["call_1"]}])))
     wrapped.chat.completions.create(**ASKED)
     assert list(recorded.run.tool_calls) == ["search"]

@@ -45,7 +45,7 @@ class Fruit(BaseModel):
 
 
 def test_the_client_is_not_changed(client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """The application's own client stays as it is, and what it is asked is not recorded."""
+    """OA12: the application's own client stays as it is, and what it is asked is not recorded."""
     before = dict(vars(client))
     wrapped = wrap_openai(client, config)
     assert wrapped is not client
@@ -66,7 +66,7 @@ def test_the_client_is_not_changed(client: OpenAI, config: AIConfig, recorded: R
     ids=lambda client: type(client).__name__,
 )
 def test_the_type_stays(client: Any, config: AIConfig) -> None:
-    """The copy is of the client's own class, has its options and shares its connections."""
+    """OA12: the copy is of the client's own class, has its options and shares its connections."""
     wrapped = wrap_openai(client, config)
     assert type(wrapped) is type(client)
     assert wrapped._client is client._client
@@ -74,7 +74,7 @@ def test_the_type_stays(client: Any, config: AIConfig) -> None:
 
 
 def test_a_stream_is_a_stream(wrapped: OpenAI) -> None:
-    """A stream is one for `isinstance`, and has what the provider's has."""
+    """OA11: a stream is one for `isinstance`, and has what the provider's has."""
     with wrapped.chat.completions.create(**STREAMED) as stream:
         assert isinstance(stream, openai.Stream)
         assert stream.response.status_code == 200
@@ -84,7 +84,7 @@ def test_a_stream_is_a_stream(wrapped: OpenAI) -> None:
 
 
 async def test_a_stream_is_a_stream_async(async_wrapped: AsyncOpenAI) -> None:
-    """A stream: likewise."""
+    """OA11: a stream: likewise."""
     async with await async_wrapped.chat.completions.create(**STREAMED) as stream:
         assert isinstance(stream, openai.AsyncStream)
         assert stream.response.status_code == 200
@@ -93,7 +93,7 @@ async def test_a_stream_is_a_stream_async(async_wrapped: AsyncOpenAI) -> None:
 
 
 def test_copies_stay_measured(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """`copy` and `with_options`, also of one another, give clients that are measured, once, with the options given."""
+    """OA12: `copy` and `with_options`, also of one another, give clients that are measured, with the options given."""
     copied = wrapped.copy(default_headers={"x-who": "copy"}).with_options(max_retries=1)
     assert copied.max_retries == 1
     assert copied.chat.completions.create(**ASKED).choices[0].message.content == "Hello"
@@ -102,7 +102,7 @@ def test_copies_stay_measured(server: ScriptedOpenAI, wrapped: OpenAI, recorded:
 
 
 async def test_copies_stay_measured_async(async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
-    """`copy` and `with_options`: likewise."""
+    """OA12: `copy` and `with_options`: likewise."""
     copied = async_wrapped.copy().with_options(timeout=5)
     assert len(await read_all(await copied.chat.completions.create(**STREAMED))) == 4
     assert told(recorded) == READ
@@ -128,7 +128,7 @@ def test_azure(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClie
 def test_usage_is_asked_for(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, *, given: dict[str, Any], sent: dict[str, Any]
 ) -> None:
-    """A stream is asked for its usage without the user asking, and the chunk that this brings is not handed on."""
+    """OA2, OA3: a stream is asked for its usage without the user asking, and the chunk that this brings is hidden."""
     untouched = copy.deepcopy(given)
     received = list(wrapped.chat.completions.create(**STREAMED, **given))
     assert given == untouched
@@ -142,7 +142,7 @@ def test_usage_is_asked_for(
 def test_the_users_own_wish(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, *, where: str, include: bool
 ) -> None:
-    """What the user says of `include_usage` is what is sent, and what they asked for is what they get."""
+    """OA2, OA3: what the user says of `include_usage` is what is sent, and what they asked for is what they get."""
     options = {"include_usage": include}
     given: Any = (
         {"stream_options": options}
@@ -158,7 +158,7 @@ def test_the_users_own_wish(
 def test_usage_is_not_asked_for(
     server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """With `include_usage=False` the request stays as it is; usage is read if it comes, in the chunk that goes on."""
+    """OA2, OA4: with `include_usage=False` the request stays as it is; usage is read if it comes."""
     wrapped = wrap_openai(client, config, include_usage=False)
     server.script(Stream(chunks("Hel"), usage=(9, 3)), Stream(chunks("Hel", usage=(9, 3))))
     assert len(list(wrapped.chat.completions.create(**STREAMED))) == 3
@@ -168,7 +168,7 @@ def test_usage_is_not_asked_for(
 
 
 def test_a_plain_request_stays_as_it_is(server: ScriptedOpenAI, wrapped: OpenAI) -> None:
-    """A request for no stream is sent as the unwrapped client sends it."""
+    """OA2: a request for no stream is sent as the unwrapped client sends it."""
     wrapped.chat.completions.create(**ASKED, stream=False)
     assert server.requests[0].body == {**ASKED, "stream": False}
 

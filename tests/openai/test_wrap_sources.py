@@ -78,7 +78,7 @@ def test_a_tracker(
 
 
 def test_a_run(server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
-    """An agent loop: five requests inside one Run, plain and streamed, are one run; tokens are their sum."""
+    """OA19: an agent loop: five requests inside one Run, plain and streamed, are one run; tokens are their sum."""
     server.script(
         Answer(completion(None, tool_calls=[SEARCH])), Stream(chunks(*tool_call("look", "{", "}")), usage=(20, 5))
     )
@@ -103,7 +103,7 @@ async def test_a_run_async(async_client: AsyncOpenAI, config: AIConfig, recorded
 
 
 def test_two_sources_of_one_client(client: OpenAI) -> None:
-    """Two wraps of one client keep apart."""
+    """OA12: two wraps of one client keep apart."""
     one, other = (RecordingClient({"support-bot": SUPPORT_BOT}) for _ in range(2))
     first, second = wrap_openai(client, config_of(one)), wrap_openai(client, config_of(other))
     first.chat.completions.create(**ASKED)
@@ -114,7 +114,7 @@ def test_two_sources_of_one_client(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_a_wrapped_client_is_bound_anew(client: OpenAI, copied: bool) -> None:
-    """Wrapping a wrapped client, or a copy of one, binds it to the new source: one record, never two."""
+    """OA12: wrapping a wrapped client, or a copy of one, binds it to the new source: one record, never two."""
     old, new = (RecordingClient({"support-bot": SUPPORT_BOT}) for _ in range(2))
     first = wrap_openai(client, config_of(old), include_usage=False)
     second = wrap_openai(first.with_options(timeout=9) if copied else first, config_of(new))
@@ -125,7 +125,7 @@ def test_a_wrapped_client_is_bound_anew(client: OpenAI, copied: bool) -> None:
 
 
 def test_eight_threads(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """A wrapped client is used from several threads like any other: every request one run, with everything once."""
+    """OA16: a wrapped client is used from several threads like any other: every request one run, with everything once."""
 
     def ask(number: int) -> int:
         if number % 2:
@@ -174,7 +174,7 @@ def broken_factory() -> Any:
     ("broken", "name"), [("client", "ConnectionError"), ("factory", "LookupError"), ("kind", "TypeError")]
 )
 def test_measuring_fails(client: OpenAI, caplog: pytest.LogCaptureFixture, *, broken: str, name: str) -> None:
-    """Tracker or LaunchDarkly's client raised: the call is untouched, and a run costs one warning without secrets."""
+    """OA15: tracker or LaunchDarkly's client raised: the call is untouched, at one warning without secrets."""
     ai_config = config_of(FailingClient({"support-bot": SUPPORT_BOT}))
     caplog.clear()
     sources: dict[str, Any] = {"client": ai_config, "factory": broken_factory, "kind": object}

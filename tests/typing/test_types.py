@@ -39,7 +39,7 @@ def test_every_public_name_is_there_and_sorted() -> None:
 
 
 def wrapping_keeps_the_type(sync: OpenAI, asynchronous: AsyncOpenAI, azure: AzureOpenAI, config: AIConfig) -> None:
-    """A client comes back as what it was, and any kind of source is taken."""
+    """OA12: a client comes back as what it was, and any kind of source is taken."""
     assert_type(wrap_openai(sync, config), OpenAI)
     assert_type(wrap_openai(asynchronous, config.create_tracker()), AsyncOpenAI)
     assert_type(wrap_openai(azure, config.create_tracker), AzureOpenAI)
