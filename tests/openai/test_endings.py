@@ -91,7 +91,7 @@ SLOWLY = [duration(300), first_token(150), SUCCESS, *TOKENS]
 
 
 def test_stream_read_to_its_end(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """OA1, OA5: stream read to its end: the first token is the first output, which a role is not, and is before the end."""
+    """OA1, OA5: stream read to its end: its first token is the first output, which a role is not."""
     server.script(SLOW)
     stream = wrapped.chat.completions.create(**STREAMED)
     assert [chunk.choices[0].delta.content for chunk in stream] == ["", "Hello", None]

@@ -114,7 +114,7 @@ async def test_broken_stream_async(
 def test_refused(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, *, asked: Any, status: int
 ) -> None:
-    """OA7: provider raised before the stream, or in place of an answer: duration and error, and the provider's exception."""
+    """OA7: provider raised before the stream, or in place of an answer: an error, and the provider's exception."""
     server.script(Failure(status, "not like this", headers=(("x-request-id", "req-1"),)))
     with pytest.raises(REFUSALS[status], match="not like this") as caught:
         wrapped.chat.completions.create(**asked)

@@ -106,7 +106,7 @@ def test_a_second_refusal(server: ScriptedOpenAI, client: OpenAI, config: AIConf
 def test_an_error_that_quotes_the_request(
     server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient
 ) -> None:
-    """OA4: a 422 about something else that quotes the request, ours with it, is no refusal: later streams are counted."""
+    """OA4: a 422 about something else that quotes the request, ours with it, is no refusal: later ones are counted."""
     detail = {
         "loc": ["body", "messages"],
         "msg": "Field required",

@@ -125,7 +125,7 @@ def test_a_wrapped_client_is_bound_anew(client: OpenAI, copied: bool) -> None:
 
 
 def test_eight_threads(wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """OA16: a wrapped client is used from several threads like any other: every request one run, with everything once."""
+    """OA16: a wrapped client is used from several threads: every request one run, with everything once."""
 
     def ask(number: int) -> int:
         if number % 2:
