@@ -162,7 +162,7 @@ class Run:
             return
         with self._lock:
             if not call._ended:
-                call._ended = True
+                call._refused = True
                 self._calls.remove(call)
                 self._open_calls -= 1
                 self._began = bool(self._calls)

@@ -260,8 +260,12 @@ def is_reading(stream: object) -> bool:
 
 
 def is_stream(result: object) -> bool:
-    """Say whether a result is a stream: its class has `__next__` or `__anext__`."""
-    return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
+    """Say whether a result is a stream: its class has `__next__` or `__anext__`.
+
+    A mock of the standard library's answers to both, and stands for a response in the tests of applications.
+    """
+    kind = type(result)
+    return (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) and kind.__module__ != "unittest.mock"
 
 
 def read_whole(call: Observer, read: Read, result: object) -> None:

@@ -8,7 +8,7 @@ from weakref import ref
 
 from ldai_core.stream import Observer, follow, is_reading, is_stream, read_whole
 from ldai_openai.body import Body, Events, RawBody, Whole, from_json
-from ldai_openai.readings import FAILED
+from ldai_openai.readings import FAILED, was_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,9 @@ class Answer:
 
     # A usage chunk that we asked for is kept from the application, though not from those who read the raw bytes.
     hide: Callable[[Any], bool] | None = None
+
+    # Whether the model was stopped before its answer could fit what `parse()` makes of it.
+    was_stopped = False
 
     def __init__(self, call: Observer, api: Api, *, streamed: bool = False) -> None:
         self.call = call
@@ -70,13 +73,18 @@ class Answer:
 
     def _follow_body(self, response: Any) -> None:
         try:
-            streamed = self._streamed or response.headers.get("content-type", "").startswith("text/event-stream")
-            if streamed:
+            kind = response.headers.get("content-type", "")
+            streamed = self._streamed or kind.startswith("text/event-stream")
+            if streamed and not self._streamed and response.is_closed:
+                for event in Events().feed(response.content):
+                    read_whole(self.call, self._api.read_chunk, event)
+                self.call.end()
+            elif streamed:
                 RawBody(response, self.call, self._is_read, Events(), self._read_event)
             elif not response.is_closed:
-                RawBody(response, self.call, self._is_read, Whole(), self._read)
+                RawBody(response, self.call, self._is_read, Whole(), self._read_json)
             else:
-                self._read(response.content)
+                self._read_json(from_json(response.content))
                 self.call.end()
         except Exception as error:  # noqa: BLE001  # a response unlike those of the SDK
             self.call.lose(error)
@@ -91,8 +99,13 @@ class Answer:
         if self._was_read:
             return
         self._was_read = True
-        if isinstance(whole, (str, bytes)):
-            whole = from_json(whole)
+        if isinstance(whole, (str, bytes)) and not self._api.text:
+            self._read_json(from_json(whole))
+        else:
+            self.was_stopped = was_stopped(whole)
+            read_whole(self.call, self._api.read, whole)
+
+    def _read_json(self, whole: Any) -> None:
         if whole is None and not self._api.text:  # a page of some proxy, say, which is no answer
             self.call.read(_read_error, whole)
         else:

@@ -8,7 +8,8 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from ldai_core.endings import defer
-from ldai_openai.readings import read_status
+from ldai_core.reading import NOTHING
+from ldai_openai.readings import is_event, read_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +42,18 @@ class Pending:
             return self._calls.get(response_id)
 
     def keep(self, response_id: str, call: ResponseCall) -> None:
-        """Remember that a call waits for this response."""
-        given_up = None
+        """Remember that a call waits for this response; one that waited for the same one is given up."""
+        oldest = None
         with self._lock:
+            former = self._calls.get(response_id)
             self._calls[response_id] = call
             self._calls.move_to_end(response_id)
             if len(self._calls) > self._limit:
-                _, given_up = self._calls.popitem(last=False)
-        if given_up is not None:
-            given_up.withdraw()
+                _, oldest = self._calls.popitem(last=False)
+        if former is not None and former is not call:
+            former.withdraw()
+        if oldest is not None:
+            oldest.withdraw()
             if not self._warned:
                 self._warned = True
                 _log.warning("More than %d background responses are pending; the oldest go unrecorded.", self._limit)
@@ -73,23 +77,29 @@ class ResponseCall:
     for, the call is withdrawn. A streamed response is in the background if it says so itself, or if `background` does.
     """
 
-    __slots__ = ("_background", "_call", "_id", "_pending", "_waiting")
+    __slots__ = ("_background", "_call", "_id", "_over", "_pending", "_waited", "_waiting")
 
     def __init__(self, call: Call, pending: Pending | None, *, background: bool = False) -> None:
         self._call = call
         self._pending = pending
         self._background = background
         self._id: str | None = None
-        self._waiting = False
+        self._waiting = self._waited = self._over = False
 
     def read(self, read: Callable[[Any], Reading], item: object) -> Reading:
-        """Read `item`, and see in it whether the response is over."""
-        reading = self._call.read(read, item)
+        """Read `item`, and see in it whether the response is over.
+
+        While the call waits, what says nothing of its response, such as an error of the request that asked for it, is
+        not read.
+        """
         try:
             status = read_status(item)
         except Exception as error:  # noqa: BLE001  # an object that cannot be read
             self.lose(error)
             status = None
+        if self._waiting and status is None and not is_event(item):
+            return NOTHING
+        reading = self._call.read(read, item)
         if reading.failed:
             self._is_over()
         elif status is not None:
@@ -105,9 +115,12 @@ class ResponseCall:
         self._call.lose(error)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Say that a request is over; the call is so too, unless its response goes on."""
+        """Say that a request is over; the call is so too, unless its response goes on.
+
+        How a response ended that was waited for is what was read of it, whatever becomes of those who asked.
+        """
         if not self._waiting:
-            self._call.end(error)
+            self._call.end(None if self._waited else error)
         elif not self._is_kept():
             self.withdraw()
 
@@ -120,15 +133,19 @@ class ResponseCall:
 
     def withdraw(self) -> None:
         """Give the call up: nobody will learn how its response ended."""
+        self._over = True
         self._call.withdraw()
 
     def _waits_for(self, response_id: str | None) -> None:
-        self._waiting = True
-        self._id = response_id or self._id
+        if self._over:  # an answer from before the end, which another request has seen
+            return
+        self._waiting = self._waited = True
+        self._id = self._id or response_id
         if self._pending is not None and self._id is not None:
             self._pending.keep(self._id, self)
 
     def _is_over(self) -> None:
+        self._over = True
         self._waiting = False
         if self._pending is not None and self._id is not None:
             self._pending.forget(self._id)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from contextlib import suppress
+from copy import copy
+from functools import cached_property, partial
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -68,7 +71,7 @@ def wrap_openai(client: Client, source: Source, *, include_usage: bool = True) -
     check_type("client", client, (OpenAI, AsyncOpenAI), "an openai.OpenAI or openai.AsyncOpenAI client")
     check_type("include_usage", include_usage, bool, "a bool")
     Run(source)  # refuses a wrong source here, rather than at the first request
-    return _measured(_unmeasured_copy(client), client, source, include_usage=include_usage)
+    return _measured(client, source, _shared_by(client), include_usage=include_usage)
 
 
 def track_openai_metrics(tracker: Source, func: Callable[[], T]) -> T:
@@ -94,9 +97,9 @@ def _follow(call: Call, result: Any) -> Any:
     return Answer(ResponseCall(call, None), ANY).returned(result)
 
 
-def _measured(client: Client, original: Client, source: Source, *, include_usage: bool) -> Client:
-    """Override, on this one client, the method that every form of call passes through once, and the copying."""
-    shared = _shared_by(original, client)
+def _measured(client: Client, source: Source, shared: _Shared, *, include_usage: bool) -> Client:
+    """Copy a client, and override on the copy the method that every form of call passes through once, and copying."""
+    client = _unmeasured_copy(client)
 
     def begin(options: Any, kwargs: Mapping[str, Any]) -> Request | None:
         streamed = bool(kwargs.get("stream"))
@@ -117,22 +120,25 @@ def _measured(client: Client, original: Client, source: Source, *, include_usage
         on_refusal = partial(shared.refusals.add, backend) if ask else None
         return Request(options, api, begin_this, streamed=streamed, on_refusal=on_refusal)
 
-    def copy_measured(**kwargs: Any) -> Client:
-        return _measured(_unmeasured_copy(client, **kwargs), client, source, include_usage=include_usage)
+    def then_measured(make_copy: Any) -> Callable[..., Client]:
+        return lambda **options: _measured(make_copy(**options), source, shared, include_usage=include_usage)
 
     measure = _measuring_async if isinstance(client, AsyncOpenAI) else _measuring
-    overrides = {"request": measure(client.request, begin), "copy": copy_measured, "with_options": copy_measured}
-    vars(client).update(overrides)
+    vars(client).update(
+        request=measure(client.request, begin),
+        copy=then_measured(client.copy),
+        with_options=then_measured(client.with_options),
+    )
+    with suppress(TypeError):  # a class of the application's own that cannot be hashed
+        _SHARED[client] = shared
     return client
 
 
-def _shared_by(original: Client, client: Client) -> _Shared:
+def _shared_by(client: OpenAI | AsyncOpenAI) -> _Shared:
     try:
-        shared = _SHARED.setdefault(original, _Shared())
-        _SHARED[client] = shared
-    except TypeError:  # a class of the application's own that cannot be hashed: every wrap is on its own
+        return _SHARED.setdefault(client, _Shared())
+    except TypeError:  # likewise: every wrap of it is on its own
         return _Shared()
-    return shared
 
 
 def _measuring(send: Any, begin: Begin) -> Callable[..., Any]:
@@ -174,7 +180,15 @@ def _measuring_async(send: Any, begin: Begin) -> Callable[..., Any]:
     return request
 
 
-def _unmeasured_copy(client: Client, **options: Any) -> Client:
-    # The class's own method: that of a client wrapped before would measure for the old source.
-    make_copy: Any = type(client).copy
-    return make_copy(client, **options)  # type: ignore[no-any-return]
+def _unmeasured_copy(client: Client) -> Client:
+    """Copy a client as it is, with whatever state its class has, and without what is bound to that one client.
+
+    That is our own overrides, if it is wrapped, and its resources (`chat`, `responses`), which are made when asked for.
+    """
+    twin = copy(client)
+    state = vars(twin)
+    for name, value in list(state.items()):
+        ours = getattr(value, "__module__", None) == __name__
+        if ours or isinstance(getattr_static(type(twin), name, None), cached_property):
+            del state[name]
+    return twin

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FAILED",
     "Status",
+    "is_event",
     "is_usage_only",
     "read_chat_chunk",
     "read_chat_completion",
@@ -26,6 +27,7 @@ __all__ = [
     "read_response_event",
     "read_status",
     "read_usage",
+    "was_stopped",
 ]
 
 FAILED = Reading(failed=True)
@@ -40,6 +42,8 @@ _LIFECYCLE = frozenset(f"response.{state}" for state in ("created", *_STATES))
 _FAILURES = frozenset({"failed", "cancelled"})
 _FAILING = frozenset(f"response.{state}" for state in _FAILURES)
 _WAITING = frozenset({"queued", "in_progress"})
+# What is output in the events of a transcription, of speech, or of an image.
+_MEDIA = ("delta", "text", "audio", "b64_json")
 # What the end of a part brings, all at once where it did not come in deltas.
 _DONE = ("text", "refusal", "arguments", "input", "code")
 
@@ -63,7 +67,7 @@ def read_openai(item: Any) -> Reading:
         return read_chat_completion(item)
     if event.startswith("response.") or event == "error":
         return read_response_event(item)
-    output = event.endswith((".delta", ".partial_image"))
+    output = any(_get(item, field) for field in _MEDIA)
     return Reading(usage=read_usage(_get(item, "usage")), output=output)
 
 
@@ -189,6 +193,19 @@ def read_status(item: Any) -> Status | None:
     )
 
 
+def is_event(item: Any) -> bool:
+    """Tell an event of a streamed response from what is returned whole."""
+    return isinstance(_get(item, "type"), str)
+
+
+def was_stopped(response: Any) -> bool:
+    """Tell a response of the Responses API that ends at a limit or a filter, so that it need not fit what was asked.
+
+    Source: https://platform.openai.com/docs/api-reference/responses/object#responses/object-incomplete_details
+    """
+    return bool(_get(response, "status") == "incomplete")
+
+
 def read_usage(usage: Any) -> TokenUsage | None:
     """Read a usage; None where there is none, or none in tokens, and a count that is absent is unknown.
 
@@ -200,9 +217,8 @@ def read_usage(usage: Any) -> TokenUsage | None:
     if usage is None:
         return None
     total = _get(usage, "total_tokens")
-    prompt, completion = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
-    if prompt is None and completion is None:
-        prompt, completion = _get(usage, "input_tokens"), _get(usage, "output_tokens")
+    prompt = _count(usage, "prompt_tokens", "input_tokens")
+    completion = _count(usage, "completion_tokens", "output_tokens")
     if total is None and prompt is None and completion is None:
         return None
     return TokenUsage(total=total, input=prompt, output=completion)
@@ -211,6 +227,13 @@ def read_usage(usage: Any) -> TokenUsage | None:
 def is_usage_only(chunk: Any) -> bool:
     """Tell the chunk that `stream_options.include_usage` adds at the end: usage, and no choices."""
     return not _items(chunk, "choices")
+
+
+def _count(usage: Any, *names: str) -> Any:
+    """Find a count by one of its names: one that is a number, or else whatever is there."""
+    values = [_get(usage, name) for name in names]
+    known = [value for value in values if value is not None]
+    return next((value for value in known if isinstance(value, int)), known[0] if known else None)
 
 
 def _has_failed(response: Any, choices: list[Any]) -> bool:

@@ -68,7 +68,7 @@ class Request:
     def fail(self, error: BaseException) -> None:
         """End the call; a stop at a limit or a filter, which `parse()` raises, is no failure of the model."""
         stopped = isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError))
-        self._answer.call.end(None if stopped else error)
+        self._answer.call.end(None if stopped or self._answer.was_stopped else error)
 
     def follow(self, result: Any) -> Any:
         """Measure what the request returned."""
