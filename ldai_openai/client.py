@@ -32,6 +32,8 @@ __all__ = ["track_openai_metrics", "track_openai_metrics_async", "wrap_openai"]
 
 Client = TypeVar("Client", bound=OpenAI | AsyncOpenAI)
 T = TypeVar("T")
+_RAW_VIEWS = frozenset({"with_raw_response", "with_streaming_response"})
+
 Begin = Callable[[Any, Mapping[str, Any]], Request | None]
 
 
@@ -183,12 +185,16 @@ def _measuring_async(send: Any, begin: Begin) -> Callable[..., Any]:
 def _unmeasured_copy(client: Client) -> Client:
     """Copy a client as it is, with whatever state its class has, and without what is bound to that one client.
 
-    That is our own overrides, if it is wrapped, and its resources (`chat`, `responses`), which are made when asked for.
+    That is our own overrides, if it is wrapped, and its resources (`chat`, `responses`): made when they are asked for,
+    or, in the first releases that are supported, at once.
     """
     twin = copy(client)
     state = vars(twin)
     for name, value in list(state.items()):
-        ours = getattr(value, "__module__", None) == __name__
-        if ours or isinstance(getattr_static(type(twin), name, None), cached_property):
+        if getattr(value, "__module__", None) == __name__ or isinstance(getattr_static(client, name), cached_property):
             del state[name]
+        elif type(value).__module__.startswith("openai.") and getattr(value, "_client", None) is client:
+            state[name] = type(value)(twin)
+    for name in _RAW_VIEWS & state.keys():  # which stand on those
+        state[name] = type(state[name])(twin)
     return twin

@@ -36,9 +36,7 @@ FAILED = Reading(failed=True)
 # and llama.cpp call it `reasoning_content`, OpenRouter calls it `reasoning`.
 _OUTPUT = ("refusal", "tool_calls", "function_call", "reasoning_content", "reasoning", "audio")
 
-# The states of a response, and the events that carry it, each named after one of them.
-_STATES = ("queued", "in_progress", "completed", "incomplete", "failed", "cancelled")
-_LIFECYCLE = frozenset(f"response.{state}" for state in ("created", *_STATES))
+# The states of a response that are failures, and the events that are named after them; those in which it goes on.
 _FAILURES = frozenset({"failed", "cancelled"})
 _FAILING = frozenset(f"response.{state}" for state in _FAILURES)
 _WAITING = frozenset({"queued", "in_progress"})
@@ -152,15 +150,19 @@ def read_response_event(event: Any) -> Reading:
     kind = _get(event, "type")
     if not isinstance(kind, str):  # the first releases of the SDK with this API wrap an error in an event of their own
         return FAILED if _get(event, "event") == "error" else NOTHING
-    if kind in _LIFECYCLE:
-        reading = read_response(_get(event, "response"))
-        return replace(reading, failed=True) if kind in _FAILING else reading
+    if kind.endswith(".delta"):  # what a shell answers is no output of the model
+        return OUTPUT if _get(event, "delta") and "call_output" not in kind else NOTHING
     if kind in ("response.output_item.added", "response.output_item.done"):
         tool_calls = tuple(_tool_calls_of_item(_get(event, "item"), _get(event, "output_index")))
         return Reading(output=True, tool_calls=tool_calls) if tool_calls else NOTHING
     if kind == "error":
         return FAILED
-    return OUTPUT if _is_output(event, kind) else NOTHING
+    response = _get(event, "response")
+    if response is not None or kind in _FAILING:  # created, in progress, completed, and so on
+        reading = read_response(response)
+        return replace(reading, failed=True) if kind in _FAILING else reading
+    done = kind.endswith(".done") and any(_get(event, field) for field in _DONE)
+    return OUTPUT if done or kind.endswith(".partial_image") else NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,14 +247,6 @@ def _has_failed(response: Any, choices: list[Any]) -> bool:
 def _has_error(response: Any) -> bool:
     error = _get(response, "error")
     return bool(error) and (isinstance(error, (dict, str)) or isinstance(_get(error, "message"), str))
-
-
-def _is_output(event: Any, kind: str) -> bool:
-    if kind.endswith(".delta"):  # what a shell answers is no output of the model
-        return bool(_get(event, "delta")) and "call_output" not in kind
-    if kind.endswith(".done"):
-        return any(_get(event, field) for field in _DONE)
-    return kind.endswith(".partial_image")
 
 
 def _tool_calls(message: Any, choice: object) -> Iterator[ToolCall]:

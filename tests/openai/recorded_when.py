@@ -6,7 +6,7 @@ import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
-from inspect import isawaitable
+from inspect import isawaitable, signature
 from typing import TYPE_CHECKING, Any
 
 from openai import APITimeoutError
@@ -45,6 +45,7 @@ STREAMS = {
     "completions": Stream(texts("Hel", "lo"), usage=(9, 3)),
     "responses": response_stream(),
 }
+BACKGROUND = {"extra_body": {"background": True}}  # which `create` has not always known
 FIRST_TEXT = {"chat": 1, "completions": 0, "responses": 4}  # the place of the first text in these
 
 
@@ -153,21 +154,23 @@ class Case:
 
     run: Run_
     apis: tuple[str, ...] = ALL
-    manager: bool = False
+    needs: str = ""
 
     def exists(self, client: Any, api: str) -> bool:
-        """Say whether this release of openai has the call."""
-        return not self.manager or api == "chat" or hasattr(client.responses, "stream")
+        """Say whether this release of openai has the method of `responses` that it needs."""
+        if self.needs == "resume":
+            return "starting_after" in signature(client.responses.retrieve).parameters
+        return not self.needs or api == "chat" or hasattr(client.responses, self.needs)
 
 
 CASES: dict[str, Case] = {}
 
 
-def case(row: str, apis: tuple[str, ...] = ALL, *, manager: bool = False) -> Callable[[Run_], Run_]:
+def case(row: str, apis: tuple[str, ...] = ALL, *, needs: str = "") -> Callable[[Run_], Run_]:
     """Tell which row a function brings about."""
 
     def add(run: Run_) -> Run_:
-        CASES[row] = Case(run, apis, manager)
+        CASES[row] = Case(run, apis, needs)
         return run
 
     return add
@@ -353,20 +356,20 @@ async def _(bench: Bench) -> None:
     await bench.read(await bench.stream(response_stream(status="incomplete")))
 
 
-@case("`stream()` read to its end", WITH_TOOLS, manager=True)
+@case("`stream()` read to its end", WITH_TOOLS, needs="stream")
 async def _(bench: Bench) -> None:
     async with AsyncExitStack() as stack:
         await bench.read(await bench.enter(stack, bench.manager()))
 
 
-@case("`stream()` left at its first text", WITH_TOOLS, manager=True)
+@case("`stream()` left at its first text", WITH_TOOLS, needs="stream")
 async def _(bench: Bench) -> None:
     async with AsyncExitStack() as stack:
         events = await bench.enter(stack, bench.manager())
         await bench.read(events, until=lambda event: event.type.endswith(".delta") and bool(event.delta))
 
 
-@case("`stream()` never entered", WITH_TOOLS, manager=True)
+@case("`stream()` never entered", WITH_TOOLS, needs="stream")
 async def _(bench: Bench) -> None:
     bench.manager()
 
@@ -427,7 +430,7 @@ async def _(bench: Bench) -> None:
 
 @case("background response queued", RESPONSES)
 async def _(bench: Bench) -> None:
-    await bench.create(Answer(response(status="queued")), background=True)
+    await bench.create(Answer(response(status="queued")), **BACKGROUND)
 
 
 @case("background response retrieved while in progress", RESPONSES)
@@ -445,21 +448,21 @@ async def _(bench: Bench) -> None:
     await retrieved(bench, response(status="failed"), response(status="failed"))
 
 
-@case("background response cancelled", RESPONSES)
+@case("background response cancelled", RESPONSES, needs="cancel")
 async def _(bench: Bench) -> None:
-    pending = await bench.create(Answer(response(status="queued")), background=True)
+    pending = await bench.create(Answer(response(status="queued")), **BACKGROUND)
     bench.server.script(Answer(response(status="cancelled")))
     await value(bench.wrap().responses.cancel(pending.id))
 
 
 @case("background stream left at its first text", RESPONSES)
 async def _(bench: Bench) -> None:
-    await bench.read(await bench.create(background_stream(), stream=True, background=True), until=bench.is_text)
+    await bench.read(await bench.create(background_stream(), stream=True, **BACKGROUND), until=bench.is_text)
 
 
-@case("background stream left and resumed to its end", RESPONSES)
+@case("background stream left and resumed to its end", RESPONSES, needs="resume")
 async def _(bench: Bench) -> None:
-    await bench.read(await bench.create(background_stream(), stream=True, background=True), until=bench.is_text)
+    await bench.read(await bench.create(background_stream(), stream=True, **BACKGROUND), until=bench.is_text)
     bench.server.script(Stream(background_stream().chunks[6:], done=False))
     resumed = {"extra_query": {"stream": True, "starting_after": 5}}
     client = bench.wrap()
@@ -497,7 +500,7 @@ async def fails(bench: Bench, stream: Any) -> None:
 
 async def retrieved(bench: Bench, *answers: Any) -> None:
     """Create a response in the background, and retrieve it until these answers have come."""
-    pending = await bench.create(Answer(response(status="queued")), background=True)
+    pending = await bench.create(Answer(response(status="queued")), **BACKGROUND)
     client = bench.wrap()
     for answer in answers:
         bench.server.script(Answer(answer))

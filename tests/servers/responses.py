@@ -128,7 +128,7 @@ def response_stream(*output: Item, **options: object) -> Stream:
 
 def background_stream(*output: Item, **options: object) -> Stream:
     """Make the stream of a response in the background, which is queued first."""
-    return response_stream(*output, background=True, queued=True, **options)
+    return response_stream(*output, **{"background": True, "queued": True, **options})
 
 
 def _item_events(item: Item, place: int) -> list[JSON]:
