@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from copy import copy
-from functools import cached_property, partial
-from inspect import getattr_static
+from functools import cached_property, lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -190,11 +189,18 @@ def _unmeasured_copy(client: Client) -> Client:
     """
     twin = copy(client)
     state = vars(twin)
+    when_asked = _made_when_asked_for(type(client))
     for name, value in list(state.items()):
-        if getattr(value, "__module__", None) == __name__ or isinstance(getattr_static(client, name), cached_property):
+        if name in when_asked or getattr(value, "__module__", None) == __name__:
             del state[name]
-        elif type(value).__module__.startswith("openai.") and getattr(value, "_client", None) is client:
+        elif getattr(value, "_client", None) is client and type(value).__module__.startswith("openai."):
             state[name] = type(value)(twin)
     for name in _RAW_VIEWS & state.keys():  # which stand on those
         state[name] = type(state[name])(twin)
     return twin
+
+
+@lru_cache(maxsize=16)
+def _made_when_asked_for(kind: type) -> frozenset[str]:
+    attributes = ((name, value) for base in kind.__mro__ for name, value in vars(base).items())
+    return frozenset(name for name, value in attributes if isinstance(value, cached_property))
