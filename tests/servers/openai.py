@@ -45,9 +45,9 @@ Headers = Iterable[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Answer:
-    """One whole answer, sent after `delay_s`."""
+    """One whole answer, any JSON, sent after `delay_s`."""
 
-    content: Mapping[str, object]
+    content: object
     status: int = 200
     headers: Headers = ()
     delay_s: float = 0
