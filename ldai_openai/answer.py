@@ -27,14 +27,16 @@ class Answer:
     at once, the rest as the application reads it. A stream that is parsed from it is measured like any other.
     """
 
+    # Set when the request begins.
+    call: Observer
+
     # A usage chunk that we asked for is kept from the application, though not from those who read the raw bytes.
     hide: Callable[[Any], bool] | None = None
 
     # Whether the model was stopped before its answer could fit what `parse()` makes of it.
     was_stopped = False
 
-    def __init__(self, call: Observer, api: Api, *, streamed: bool = False) -> None:
-        self.call = call
+    def __init__(self, api: Api, *, streamed: bool = False) -> None:
         self._api = api
         self._streamed = streamed
         self._was_read = self._is_raw = False
@@ -77,7 +79,7 @@ class Answer:
             streamed = self._streamed or kind.startswith("text/event-stream")
             if streamed and not self._streamed and response.is_closed:
                 for event in Events().feed(response.content):
-                    read_whole(self.call, self._api.read_chunk, event)
+                    read_whole(self.call, self._reader_of(event), event)
                 self.call.end()
             elif streamed:
                 RawBody(response, self.call, self._is_read, Events(), self._read_event)
@@ -112,8 +114,11 @@ class Answer:
             read_whole(self.call, self._api.read, whole)
 
     def _read_event(self, event: Any) -> None:
+        self.call.read(self._reader_of(event), event)
+
+    def _reader_of(self, event: Any) -> Callable[[Any], Reading]:
         # An error that is sent in the place of an event is raised by the SDK, where that reads the stream.
-        self.call.read(_read_error if event.get("error") else self._api.read_chunk, event)
+        return _read_error if event.get("error") else self._api.read_chunk
 
 
 def _read_error(_: object) -> Reading:

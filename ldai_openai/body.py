@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -60,6 +62,8 @@ class Events:
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         """Give the objects of the events that end in this piece; no more than one unfinished event is kept."""
+        if not piece:
+            return
         if self._after_cr:  # a line end may be cut in two
             piece = piece.removeprefix(b"\n")
         self._after_cr = piece.endswith(b"\r")
@@ -89,37 +93,45 @@ class Body:
     """The body that a stream reads: when its response is closed, the call ends.
 
     The SDK's `stream()` managers close that alone. What reads at that moment, `is_read` says, sees for itself how the
-    stream ended. The stream is not kept alive by this.
+    stream ended. Neither the stream nor the response is kept alive by this.
     """
 
     def __init__(self, response: Any, call: Observer, is_read: Callable[[], bool]) -> None:
         self._call = call
         self._is_read = is_read
         self._reading = False
-        self._own: dict[str, Any] = {}
-        self._response_vars = vars(response)
-        for name, override in self._overrides().items():
-            self._own[name] = getattr(response, name)
-            self._response_vars[name] = override
+        self._response: Callable[[], Any] = ref(response)
+        attributes, overrides = vars(response), self._overrides()
+        # What another of ours has overridden before.
+        self._overridden = {name: attributes[name] for name in overrides if name in attributes}
+        attributes.update(overrides)
 
     def _overrides(self) -> dict[str, Callable[..., Any]]:
         return {"close": self._close, "aclose": self._aclose}
 
+    def _own(self, name: str) -> Callable[..., Any]:
+        """Find what would be called without us; of a response that is gone there is nothing left to close."""
+        response = self._response()
+        if response is None:
+            return _nothing if name == "close" else _nothing_async
+        return self._overridden.get(name) or partial(getattr(type(response), name), response)
+
     def _close(self) -> None:
         try:
-            self._own["close"]()
+            self._own("close")()
         finally:
             self._closed()
 
     async def _aclose(self) -> None:
         try:
-            await self._own["aclose"]()
+            await self._own("aclose")()
         finally:
             self._closed()
 
     def _closed(self) -> None:
-        for name in self._own:
-            self._response_vars.pop(name, None)
+        response = self._response()
+        for name in self._overrides() if response is not None else ():
+            vars(response).pop(name, None)
         if not self._reading and not self._is_read():
             self._call.end()
 
@@ -127,7 +139,8 @@ class Body:
 class RawBody(Body):
     """The body of a raw response, read along with the application, which gets its bytes untouched.
 
-    `parts` finds the objects in it, and `take` is given each of them.
+    `parts` finds the objects in it, and `take` is given each of them. The response is kept alive until it is closed or
+    collected: who asks for `create(...).http_response.iter_bytes()` holds nothing but that method.
     """
 
     def __init__(
@@ -136,6 +149,7 @@ class RawBody(Body):
         self._parts = parts
         self._take = take
         super().__init__(response, call, is_read)
+        self._response = lambda: response
 
     def _overrides(self) -> dict[str, Callable[..., Any]]:
         return {**super()._overrides(), "iter_bytes": self._iter_bytes, "aiter_bytes": self._aiter_bytes}
@@ -144,7 +158,7 @@ class RawBody(Body):
         self._call.abandon()
 
     def _iter_bytes(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        pieces = self._own["iter_bytes"](*args, **kwargs)
+        pieces = self._own("iter_bytes")(*args, **kwargs)
         if self._is_read():
             yield from pieces
             return
@@ -165,7 +179,7 @@ class RawBody(Body):
             self._reading = False
 
     async def _aiter_bytes(self, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-        pieces = self._own["aiter_bytes"](*args, **kwargs)
+        pieces = self._own("aiter_bytes")(*args, **kwargs)
         if self._is_read():
             async for piece in pieces:
                 yield piece
@@ -196,6 +210,14 @@ class RawBody(Body):
                 self._take(item)
         except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the application's
             self._call.lose(error)
+
+
+def _nothing() -> None:
+    pass
+
+
+async def _nothing_async() -> None:
+    pass
 
 
 def from_json(text: str | bytes) -> dict[str, Any] | None:

@@ -95,7 +95,9 @@ async def track_openai_metrics_async(tracker: Source, func: Callable[[], Awaitab
 
 
 def _follow(call: Call, result: Any) -> Any:
-    return Answer(ResponseCall(call, None), ANY).returned(result)
+    answer = Answer(ANY)
+    answer.call = ResponseCall(call, None)
+    return answer.returned(result)
 
 
 def _measured(client: Client, source: Source, shared: _Shared, *, include_usage: bool) -> Client:

@@ -50,7 +50,7 @@ def read_openai(item: Any) -> Reading:
     """Read whatever a request returned, a response or an item of a stream, by its own account of what it is.
 
     Chat completions, legacy completions, the Responses API, and everything else that has a `usage`: embeddings,
-    images, transcriptions, and the events of their streams.
+    images, transcriptions, and the events of their streams. A `status` of `failed` is a failure, of a video say.
     Source: https://platform.openai.com/docs/api-reference
     """
     kind = _get(item, "object")
@@ -62,7 +62,8 @@ def read_openai(item: Any) -> Reading:
         return read_response(item)
     event = _get(item, "type")
     if not isinstance(event, str):
-        return read_chat_completion(item)
+        reading = read_chat_completion(item)
+        return replace(reading, failed=True) if _get(item, "status") == "failed" else reading
     if event.startswith("response.") or event == "error":
         return read_response_event(item)
     output = any(_get(item, field) for field in _MEDIA)

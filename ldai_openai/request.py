@@ -45,15 +45,16 @@ class Request:
         streamed: bool,
         on_refusal: Callable[[], None] | None = None,
     ) -> None:
-        self._own = self._reading_what_is_parsed(options)
+        self._answer = Answer(api, streamed=streamed)
+        self._own = _reading_what_is_parsed(options, self._answer)
         self._on_refusal = on_refusal
         self._refused = False
         asking = _asking_for_usage(self._own) if streamed and on_refusal is not None else None
         self._asks = asking is not None
         self.options = self._own if asking is None else asking
-        self._answer = Answer(begin(), api, streamed=streamed)
         if self._asks:
             self._answer.hide = is_usage_only
+        self._answer.call = begin()
 
     def is_refused(self, error: APIStatusError) -> bool:
         """Say whether the backend refused what we added, and not what the user sent; then go on without it."""
@@ -76,20 +77,21 @@ class Request:
             self._on_refusal()
         return self._answer.returned(result)
 
-    def _reading_what_is_parsed(self, options: Any) -> Any:
-        """Have the answer read when the SDK has parsed it, and before `parse()` goes on with that.
 
-        The tokens are used, whether the text fits or not. A raw response is parsed when its user asks for that.
-        """
-        parse = options.post_parser
+def _reading_what_is_parsed(options: Any, answer: Answer) -> Any:
+    """Have the answer read when the SDK has parsed it, and before `parse()` goes on with that.
 
-        def read_and_parse(result: Any) -> Any:
-            result = self._answer.parsed(result)
-            return parse(result) if callable(parse) else result
+    The tokens are used, whether the text fits or not. A raw response is parsed when its user asks for that.
+    """
+    parse = options.post_parser
 
-        options = copy(options)
-        options.post_parser = read_and_parse
-        return options
+    def read_and_parse(result: Any) -> Any:
+        result = answer.parsed(result)
+        return parse(result) if callable(parse) else result
+
+    options = copy(options)
+    options.post_parser = read_and_parse
+    return options
 
 
 def _asking_for_usage(options: Any) -> Any:
