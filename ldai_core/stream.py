@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-from weakref import ref
+from weakref import WeakSet
 
 from ldai_core.endings import start
 from ldai_core.reading import Reading
@@ -57,14 +57,14 @@ class Observer(Protocol):
         ...
 
 
-_OWN = frozenset({"_stream", "_call", "_read", "_hide", "_loop", "_reading"})
+_OWN = frozenset({"_stream", "_call", "_read", "_hide", "_loops", "_reading"})
 _CLOSING = frozenset({"close", "aclose"})
 
 
 class _Tracked(Generic[T]):
     """What both kinds of stream share: everything but the awaiting."""
 
-    __slots__ = ("__weakref__", "_call", "_hide", "_loop", "_read", "_reading", "_stream")
+    __slots__ = ("__weakref__", "_call", "_hide", "_loops", "_read", "_reading", "_stream")
 
     def __init__(self, stream: Any, call: Observer, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
         # Any: the provider's stream is whatever it is, and everything is forwarded to it.
@@ -72,7 +72,7 @@ class _Tracked(Generic[T]):
         self._call = call
         self._read = read
         self._hide = hide
-        self._loop: ref[Any] | None = None
+        self._loops: WeakSet[Any] = WeakSet()
         self._reading = False
         start()
 
@@ -153,7 +153,7 @@ class TrackedStream(_Tracked[T], Iterator[T]):
 
     def __iter__(self) -> Iterator[T]:  # noqa: PYI034  # a new one for every loop
         loop = self._chunks()
-        self._loop = ref(loop)
+        self._loops.add(loop)
         return loop
 
     def _chunks(self) -> Iterator[T]:
@@ -207,7 +207,7 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
 
     def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034  # likewise
         loop = self._chunks()
-        self._loop = ref(loop)
+        self._loops.add(loop)
         return loop
 
     async def _chunks(self) -> AsyncIterator[T]:
@@ -254,9 +254,8 @@ def is_reading(stream: object) -> bool:
     """Say whether a tracked stream is waiting for its provider right now, and will see itself how that ends."""
     if object.__getattribute__(stream, "_reading"):
         return True
-    loop = object.__getattribute__(stream, "_loop")
-    chunks = None if loop is None else loop()
-    return bool(getattr(chunks, "gi_running", False) or getattr(chunks, "ag_running", False))
+    loops = object.__getattribute__(stream, "_loops")
+    return any(getattr(loop, "gi_running", False) or getattr(loop, "ag_running", False) for loop in list(loops))
 
 
 def is_stream(result: object) -> bool:
@@ -273,16 +272,14 @@ def read_whole(call: Observer, read: Read, result: object) -> None:
     call.read(lambda whole: replace(read(whole), output=False), result)
 
 
-def follow(
-    call: Observer, result: T, read: Read, read_chunk: Read | None = None, *, hide: Callable[[Any], bool] | None = None
-) -> T:
+def follow(call: Observer, result: T, read: Read, *, hide: Callable[[Any], bool] | None = None) -> T:
     """Measure what a request returned: a stream to its end, anything else at once."""
     if not is_stream(result):
         read_whole(call, read, result)
         call.end()
         return result
     track = TrackedStream if hasattr(type(result), "__next__") else AsyncTrackedStream
-    return track(result, call, read_chunk or read, hide=hide)  # type: ignore[return-value]  # its double
+    return track(result, call, read, hide=hide)  # type: ignore[return-value]  # its double
 
 
 def track_metrics_of(tracker: Source, read: Read, func: Callable[[], T]) -> T:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from ldai_core.stream import Observer, follow, is_reading, is_stream, read_whole
-from ldai_openai.body import Body, Events, RawBody, Whole, from_json
+from ldai_openai.body import Body, Events, Parts, RawBody, Whole, from_json
 from ldai_openai.readings import FAILED, was_stopped
 
 if TYPE_CHECKING:
@@ -66,31 +66,31 @@ class Answer:
         return result
 
     def _track(self, stream: Any) -> Any:
-        tracked = follow(self.call, stream, self._api.read, self._api.read_chunk, hide=self.hide)
+        tracked = follow(self.call, stream, self._api.read_chunk, hide=self.hide)
         self._stream = ref(tracked)
-        if not self._is_raw:
-            with suppress(AttributeError, TypeError):  # a stream class of the application's own, without a response
+        with suppress(AttributeError, TypeError):  # a stream class of the application's own, without a response
+            if _content_type(stream.response).startswith("text/html"):  # a page of some proxy, which is no stream
+                self.call.read(_read_error, None)
+            if not self._is_raw:
                 Body(stream.response, self.call, self._is_read)
         return tracked
 
     def _follow_body(self, response: Any) -> None:
         try:
-            kind = response.headers.get("content-type", "")
-            streamed = self._streamed or kind.startswith("text/event-stream")
-            if streamed and not self._streamed and response.is_closed:
-                for event in Events().feed(response.content):
-                    read_whole(self.call, self._reader_of(event), event)
-                self.call.end()
-            elif streamed:
-                RawBody(response, self.call, self._is_read, Events(), self._read_event)
-            elif not response.is_closed:
-                RawBody(response, self.call, self._is_read, Whole(), self._read_json)
-            else:
-                self._read_json(from_json(response.content))
-                self.call.end()
+            kind = _content_type(response)
+            events = kind.startswith("text/event-stream") or (self._streamed and "json" not in kind)
+            parts: Parts = Events() if events else Whole()
+            take = self._read_event if events else self._read_json
+            if not response.is_closed:
+                RawBody(response, self.call, self._is_read, parts, take)
+                return
+            if events and not self._streamed:  # they came all at once
+                take = self._read_whole_event
+            for item in (*parts.feed(response.content), *parts.finish()):
+                take(item)
         except Exception as error:  # noqa: BLE001  # a response unlike those of the SDK
             self.call.lose(error)
-            self.call.end()
+        self.call.end()
 
     def _is_read(self) -> bool:
         """Say whether a stream is reading the body right now, and will see itself how it ends."""
@@ -101,11 +101,20 @@ class Answer:
         if self._was_read:
             return
         self._was_read = True
-        if isinstance(whole, (str, bytes)) and not self._api.text:
-            self._read_json(from_json(whole))
+        if not self._api.text and isinstance(whole, (str, bytes, list)):
+            self._read_text(whole)
         else:
             self.was_stopped = was_stopped(whole)
             read_whole(self.call, self._api.read, whole)
+
+    def _read_text(self, text: Any) -> None:
+        """Read what the SDK made no object of: JSON, events that were not asked for, or neither."""
+        item = None if isinstance(text, list) else from_json(text)
+        events = list(Events().feed(text.encode())) if item is None and isinstance(text, str) else []
+        for event in events:
+            self._read_whole_event(event)
+        if not events:
+            self._read_json(item)
 
     def _read_json(self, whole: Any) -> None:
         if whole is None and not self._api.text:  # a page of some proxy, say, which is no answer
@@ -116,6 +125,9 @@ class Answer:
     def _read_event(self, event: Any) -> None:
         self.call.read(self._reader_of(event), event)
 
+    def _read_whole_event(self, event: Any) -> None:
+        read_whole(self.call, self._reader_of(event), event)
+
     def _reader_of(self, event: Any) -> Callable[[Any], Reading]:
         # An error that is sent in the place of an event is raised by the SDK, where that reads the stream.
         return _read_error if event.get("error") else self._api.read_chunk
@@ -123,6 +135,10 @@ class Answer:
 
 def _read_error(_: object) -> Reading:
     return FAILED
+
+
+def _content_type(response: Any) -> str:
+    return str(response.headers.get("content-type", ""))
 
 
 def _http_response(result: Any) -> Any:

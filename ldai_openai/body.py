@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from sys import exc_info
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Events", "Parts", "RawBody", "Whole", "from_json"]
 
+_BEGINNINGS = (b"{", b"\xef", b"\xfe", b"\xff")  # of an object, or of the mark of an encoding
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -34,14 +36,18 @@ class Parts(Protocol):
 
 
 class Whole:
-    """A body that is one JSON object, or None if it is anything else."""
+    """A body that is one JSON object, or None if it is anything else, of which nothing is kept."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
+        self._is_object: bool | None = None  # not known before the first byte that is no space
 
     def feed(self, piece: bytes) -> Iterable[Any]:
         """Keep the piece: JSON is complete at its end."""
-        self._pieces.append(piece)
+        if self._is_object is None and piece.strip():
+            self._is_object = piece.lstrip().startswith(_BEGINNINGS)
+        if self._is_object:
+            self._pieces.append(piece)
         return ()
 
     def finish(self) -> Iterable[Any]:
@@ -52,17 +58,19 @@ class Whole:
 class Events:
     """A body of server-sent events, whose data are JSON objects; whatever else is sent is passed over.
 
+    What comes after `[DONE]` is not of the stream any more.
+
     Source: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
     """
 
     def __init__(self) -> None:
         self._line: list[bytes] = []
         self._data: list[bytes] = []
-        self._after_cr = False
+        self._after_cr = self._done = False
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         """Give the objects of the events that end in this piece; no more than one unfinished event is kept."""
-        if not piece:
+        if not piece or self._done:
             return
         if self._after_cr:  # a line end may be cut in two
             piece = piece.removeprefix(b"\n")
@@ -86,20 +94,21 @@ class Events:
                 self._data.append(value.removeprefix(b" "))
             return None
         data, self._data = b"\n".join(self._data), []
-        return from_json(data)
+        self._done = self._done or data.startswith(b"[DONE]")
+        return None if self._done else from_json(data)
 
 
 class Body:
     """The body that a stream reads: when its response is closed, the call ends.
 
-    The SDK's `stream()` managers close that alone. What reads at that moment, `is_read` says, sees for itself how the
-    stream ended. Neither the stream nor the response is kept alive by this.
+    The SDK's `stream()` managers close that alone. Where it closes because reading failed, what reads, `is_read` says,
+    sees that for itself. Neither the stream nor the response is kept alive by this.
     """
 
     def __init__(self, response: Any, call: Observer, is_read: Callable[[], bool]) -> None:
         self._call = call
         self._is_read = is_read
-        self._reading = False
+        self._reading = self._left = False
         self._response: Callable[[], Any] = ref(response)
         attributes, overrides = vars(response), self._overrides()
         # What another of ours has overridden before.
@@ -130,10 +139,20 @@ class Body:
 
     def _closed(self) -> None:
         response = self._response()
+        if response is not None and not response.is_closed:  # the wrong kind of closing, which was refused
+            return
+        failing = exc_info()[0] is not None  # what raises tells of the failure; a close without is the consumer's
+        if self._reading:
+            self._left = self._left or not failing
+            return
+        self._restore()
+        if not (failing and self._is_read()):
+            self._call.end()
+
+    def _restore(self) -> None:
+        response = self._response()
         for name in self._overrides() if response is not None else ():
             vars(response).pop(name, None)
-        if not self._reading and not self._is_read():
-            self._call.end()
 
 
 class RawBody(Body):
@@ -167,9 +186,10 @@ class RawBody(Body):
                 self._follow(self._parts.feed(piece))
                 yield piece
         except BaseException as error:
-            self._call.end(error)
+            self._end(None if self._left else error)
             raise
-        self._finish()
+        self._follow(self._parts.finish())
+        self._end()
 
     def _next(self, pieces: Iterator[bytes]) -> bytes | None:
         self._reading = True
@@ -189,9 +209,10 @@ class RawBody(Body):
                 self._follow(self._parts.feed(piece))
                 yield piece
         except BaseException as error:
-            self._call.end(error)
+            self._end(None if self._left else error)
             raise
-        self._finish()
+        self._follow(self._parts.finish())
+        self._end()
 
     async def _anext(self, pieces: AsyncIterator[bytes]) -> bytes | None:
         self._reading = True
@@ -200,9 +221,9 @@ class RawBody(Body):
         finally:
             self._reading = False
 
-    def _finish(self) -> None:
-        self._follow(self._parts.finish())
-        self._call.end()
+    def _end(self, error: BaseException | None = None) -> None:
+        self._restore()
+        self._call.end(error)
 
     def _follow(self, items: Iterable[Any]) -> None:
         try:

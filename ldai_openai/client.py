@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from copy import copy
@@ -17,7 +18,7 @@ except ImportError as error:
 from ldai_core import Run
 from ldai_core.arguments import check_type
 from ldai_core.run import begin_call
-from ldai_core.stream import measure, measure_async
+from ldai_core.stream import is_stream, measure, measure_async
 from ldai_openai.answer import Answer
 from ldai_openai.apis import ANY, RESPONSES, api_of, in_body, response_id_of
 from ldai_openai.background import Pending, ResponseCall
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["track_openai_metrics", "track_openai_metrics_async", "wrap_openai"]
 
+_log = logging.getLogger(__name__)
+
 Client = TypeVar("Client", bound=OpenAI | AsyncOpenAI)
 T = TypeVar("T")
+_ENTERED = frozenset({"__enter__", "__aenter__"})
 _RAW_VIEWS = frozenset({"with_raw_response", "with_streaming_response"})
 
 Begin = Callable[[Any, Mapping[str, Any]], Request | None]
@@ -80,7 +84,7 @@ def track_openai_metrics(tracker: Source, func: Callable[[], T]) -> T:
 
     `func` returns a response of any kind (an embedding, an image, a transcription, ...), raw or not, or a stream, which
     is measured to its end. When it raises, duration and error are recorded, and the same exception goes on. A response
-    that is still in the background reports nothing.
+    that is still in the background reports nothing, and neither does a `stream()` manager, which has made no request.
 
     A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
     run, call `create_tracker` on the AI Config. A stream of chat has usage only if the request asks for it with
@@ -95,6 +99,11 @@ async def track_openai_metrics_async(tracker: Source, func: Callable[[], Awaitab
 
 
 def _follow(call: Call, result: Any) -> Any:
+    kind = type(result)
+    if kind.__module__.startswith("openai.") and not is_stream(result) and _ENTERED & set(dir(kind)):
+        _log.warning("track_openai_metrics: a %s has made no request yet, and is not measured.", kind.__name__)
+        call.withdraw()
+        return result
     answer = Answer(ANY)
     answer.call = ResponseCall(call, None)
     return answer.returned(result)
@@ -118,20 +127,25 @@ def _measured(client: Client, source: Source, shared: _Shared, *, include_usage:
                 return ResponseCall(call, shared.pending, background=background)
             return call
 
-        backend = (str(client.base_url), str(in_body(options, "model")))
-        ask = include_usage and api.asks and backend not in shared.refusals
-        on_refusal = partial(shared.refusals.add, backend) if ask else None
+        on_refusal = None
+        if include_usage and streamed and api.asks:
+            model = in_body(options, "model")
+            backend = (str(client.base_url), model if isinstance(model, str) else "")
+            on_refusal = None if backend in shared.refusals else partial(shared.refusals.add, backend)
         return Request(options, api, begin_this, streamed=streamed, on_refusal=on_refusal)
 
     def then_measured(make_copy: Any) -> Callable[..., Client]:
         return lambda **options: _measured(make_copy(**options), source, shared, include_usage=include_usage)
 
-    measure = _measuring_async if isinstance(client, AsyncOpenAI) else _measuring
-    vars(client).update(
-        request=measure(client.request, begin),
-        copy=then_measured(client.copy),
-        with_options=then_measured(client.with_options),
-    )
+    measure: Any = _measuring_async if isinstance(client, AsyncOpenAI) else _measuring
+    overrides: dict[str, Any] = {
+        "request": measure(client.request, begin),
+        "copy": then_measured(client.copy),
+        "with_options": then_measured(client.with_options),
+    }
+    for name, override in overrides.items():
+        override.__wrapped__ = getattr(client, name)
+    vars(client).update(overrides)
     with suppress(TypeError):  # a class of the application's own that cannot be hashed
         _SHARED[client] = shared
     return client
@@ -194,9 +208,14 @@ def _unmeasured_copy(client: Client) -> Client:
     kind: Any = type(client)  # Any: mypy has no hashable classes of a type variable
     when_asked = _made_when_asked_for(kind)
     for name, value in list(state.items()):
-        if name in when_asked or getattr(value, "__module__", None) == __name__:
+        resource = type(value).__module__.startswith("openai.")
+        if getattr(value, "__module__", None) == __name__:  # an override of ours, over the class's or one of their own
             del state[name]
-        elif getattr(value, "_client", None) is client and type(value).__module__.startswith("openai."):
+            if getattr(value.__wrapped__, "__self__", None) is not client:
+                state[name] = value.__wrapped__
+        elif name in when_asked and resource:
+            del state[name]
+        elif resource and getattr(value, "_client", None) is client:
             state[name] = type(value)(twin)  # pragma: no cover  # newer releases make them when they are asked for
     for name in _RAW_VIEWS & state.keys():  # which stand on those
         state[name] = type(state[name])(twin)  # pragma: no cover  # likewise

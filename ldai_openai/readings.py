@@ -53,21 +53,19 @@ def read_openai(item: Any) -> Reading:
     images, transcriptions, and the events of their streams. A `status` of `failed` is a failure, of a video say.
     Source: https://platform.openai.com/docs/api-reference
     """
-    kind = _get(item, "object")
-    if kind == "chat.completion.chunk":
+    kind, event = _get(item, "object"), _get(item, "type")
+    read = _READERS.get(kind) if isinstance(kind, str) else None
+    if read is not None:
+        return read(item)
+    choices = _items(item, "choices")
+    if choices and _get(choices[0], "delta"):  # a chunk of a service that does not say so
         return read_chat_chunk(item)
-    if kind == "text_completion":
-        return read_completion(item)
-    if kind == "response":
-        return read_response(item)
-    event = _get(item, "type")
     if not isinstance(event, str):
         reading = read_chat_completion(item)
         return replace(reading, failed=True) if _get(item, "status") == "failed" else reading
     if event.startswith("response.") or event == "error":
         return read_response_event(item)
-    output = any(_get(item, field) for field in _MEDIA)
-    return Reading(usage=read_usage(_get(item, "usage")), output=output)
+    return Reading(usage=read_usage(_get(item, "usage")), output=any(_get(item, field) for field in _MEDIA))
 
 
 def read_chat_completion(response: Any) -> Reading:
@@ -287,3 +285,11 @@ def _items(value: Any, name: str) -> list[Any]:
 def _get(value: Any, name: str) -> Any:
     # Any: the SDK's objects, or the JSON they were made of.
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
+
+
+# By what an object says it is.
+_READERS = {
+    "chat.completion.chunk": read_chat_chunk,
+    "response": read_response,
+    "text_completion": read_completion,
+}

@@ -25,7 +25,11 @@ LINES = st.one_of(
 
 def by_the_sdk(body: bytes) -> list[Any]:
     """Read the objects of a body as the SDK's own decoder tells its events apart."""
-    found = [from_json(event.data) for event in SSEDecoder().iter_bytes(iter([body]))]
+    found = []
+    for event in SSEDecoder().iter_bytes(iter([body])):
+        if event.data.startswith("[DONE]"):
+            break
+        found.append(from_json(event.data))
     return [item for item in found if item is not None]
 
 

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.openai.expected import ASKED, FAILED, FAILED_LATE, LEFT, STALLING, STREAMED, UNREAD, told, told_by_now, turns
+from ldai_openai import wrap_openai
+from tests.openai.expected import (
+    ANSWERED,
+    ASKED,
+    FAILED,
+    FAILED_LATE,
+    LEFT,
+    STALLING,
+    STREAMED,
+    UNREAD,
+    told,
+    told_by_now,
+    turns,
+)
 from tests.servers.openai import FOREVER_S, Answer, ScriptedOpenAI, Stream, chunks, completion
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
+    from ldai_core import AIConfig
     from ldai_core.testing import RecordingClient
 
 CUT = Stream(chunks("Hel", "lo"), usage=(9, 3), cut_after=2)
@@ -71,47 +86,6 @@ async def test_cancelled(
     assert told(recorded) == (FAILED_LATE if streamed else FAILED)
 
 
-@pytest.mark.parametrize("error", [None, OwnError()])
-async def test_left(
-    server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient, error: Exception | None
-) -> None:
-    """OA1, OA6: left by a break or by the application's own exception at its first text: a success, once."""
-    server.script(STALLING)
-
-    async def read() -> None:
-        async with async_wrapped.chat.completions.with_streaming_response.create(**STREAMED) as raw:
-            async for line in raw.iter_lines():
-                if "Hel" in line:
-                    if error is not None:
-                        raise error
-                    break
-
-    if error is None:
-        await read()
-    else:
-        with pytest.raises(OwnError):
-            await read()
-    await turns()
-    assert told(recorded) == LEFT
-
-
-def test_left_unread(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """OA1: a raw stream that is left unread is a success, at the end of its `with`; closing again does nothing."""
-    server.script(STALLING)
-    with wrapped.chat.completions.with_streaming_response.create(**STREAMED) as raw:
-        assert told_by_now(recorded) == []
-    assert told_by_now(recorded) == UNREAD
-    raw.close()
-    assert told(recorded) == UNREAD
-
-
-def test_never_entered(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
-    """OA11: a `with_streaming_response` that is never entered makes no request, and records nothing."""
-    wrapped.chat.completions.with_streaming_response.create(**ASKED)
-    assert server.requests == []
-    assert told(recorded) == []
-
-
 @pytest.mark.parametrize("then", ["parse", "iter_lines"])
 def test_closed_between_two_items(
     server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient, then: str
@@ -141,3 +115,46 @@ def test_parsed_and_read_by_its_lines(server: ScriptedOpenAI, wrapped: OpenAI, r
     ]
     stream.close()
     assert len(recorded.runs) == 1
+
+
+def test_the_whole_client_raw(client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
+    """OA10: `client.with_raw_response` and its like, also of copies, also where the original has made its own."""
+    assert client.with_raw_response.chat.completions.create(**ASKED).parse().choices
+    wrapped = wrap_openai(client, config)
+    for each in (wrapped, wrapped.with_options(timeout=9)):
+        assert each.with_raw_response.chat.completions.create(**ASKED).parse().choices
+        with each.with_streaming_response.responses.create(model="m", input="Hi") as raw:
+            assert raw.parse().status == "completed"
+    assert told(recorded) == ANSWERED * 4
+
+
+def test_dropped(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
+    """OA1: a raw stream that is dropped, unread or between two lines, is one success."""
+    server.script(STALLING, STALLING)
+    raw = wrapped.chat.completions.with_raw_response.create(**STREAMED)
+    del raw
+    gc.collect()
+    assert told(recorded) == UNREAD
+    lines = wrapped.chat.completions.with_raw_response.create(**STREAMED).http_response.iter_lines()
+    while "Hel" not in next(lines):
+        pass
+    del lines
+    gc.collect()
+    assert told(recorded) == [*UNREAD, *LEFT]
+
+
+def test_read_in_part(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
+    """OA6: a body that is read in part, and then closed, is a success with what was seen."""
+    server.script(Answer(completion("Hello" * 50_000)))
+    with wrapped.chat.completions.with_streaming_response.create(**ASKED) as raw:
+        assert next(raw.iter_bytes(chunk_size=16)).startswith(b"{")
+    assert told(recorded) == UNREAD
+
+
+def test_a_closed_response_is_as_it_was(wrapped: OpenAI) -> None:
+    """OA17: when a response is closed, nothing of ours is left on it."""
+    raw = wrapped.chat.completions.with_raw_response.create(**STREAMED)
+    before = {"close", "aclose", "iter_bytes", "aiter_bytes"} & vars(raw.http_response).keys()
+    assert before == {"close", "aclose", "iter_bytes", "aiter_bytes"}
+    list(raw.parse())
+    assert not before & vars(raw.http_response).keys()

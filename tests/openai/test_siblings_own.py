@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -197,3 +198,40 @@ def test_either_http_stack(legacy: str, server: ScriptedOpenAI, config: AIConfig
         with wrapped.chat.completions.with_streaming_response.create(**STREAMED) as raw:
             assert b"[DONE]" in b"".join(raw.iter_bytes())
     assert told(recorded) == READ * 2
+
+
+class CountingOpenAI(OpenAI):
+    """Makes a thing of its own when it is asked for, once."""
+
+    @cached_property
+    def calls(self) -> list[str]:
+        """List the requests that were made."""
+        return []
+
+
+def test_what_was_made_when_asked_for(server: ScriptedOpenAI, config: AIConfig) -> None:
+    """OA12: what a class of the application's own has made by itself is the wrapped client's too."""
+    with CountingOpenAI(api_key="any", base_url=server.base_url) as client:
+        client.calls.append("one")
+        assert client.chat.completions.create(**ASKED)
+        wrapped = wrap_openai(client, config)
+        assert wrapped.calls is client.calls
+        assert wrapped.chat is not client.chat
+
+
+def test_a_request_of_its_own(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClient) -> None:
+    """OA12: a `request` that the application has set on its client is in force, wrapped once, twice, and in copies."""
+    seen: list[str] = []
+    with OpenAI(api_key="any", base_url=server.base_url, max_retries=0) as client:
+        own = client.request
+
+        def request(cast_to: Any, options: Any, **kwargs: Any) -> Any:
+            seen.append(options.url)
+            return own(cast_to, options, **kwargs)
+
+        client.request = request  # type: ignore[method-assign]
+        wrapped = wrap_openai(client, config)
+        for each in (wrapped, wrap_openai(wrapped, config)):
+            each.chat.completions.create(**ASKED)
+    assert len(seen) == 2
+    assert told(recorded) == ANSWERED * 2
