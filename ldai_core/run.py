@@ -150,7 +150,7 @@ class Run:
             if not isinstance(tracker, AIConfigTracker):
                 raise TypeError(f"expected an AIConfigTracker, got {type(tracker).__name__}")  # noqa: TRY301
             self._tracker = tracker
-            self._ask = _asked_already  # the source need not live as long as the run
+            self._ask = lambda: None  # asked once, the source need not live as long as the run
         except Exception as error:  # noqa: BLE001  # a factory that raises costs one warning, not the call
             self._warn("source", f"its source raised {type(error).__name__}; the run is not recorded")
         except BaseException:
@@ -341,10 +341,6 @@ def _asking(source: Source) -> Callable[[], object]:
         "source: expected an AI Config (anything with create_tracker()), a function that returns a tracker,"
         f" an AIConfigTracker or a Run, got {type(source).__name__}"
     )
-
-
-def _asked_already() -> None:
-    pass
 
 
 def _is_failure(error: BaseException | None) -> bool:

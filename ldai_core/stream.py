@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
-from weakref import WeakSet
 
 from ldai_core.endings import start
 from ldai_core.reading import Reading
 from ldai_core.run import Call, Source, begin_call
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import CodeType, FrameType, TracebackType
 
     from typing_extensions import Self
 
@@ -24,6 +24,7 @@ __all__ = [
     "follow",
     "is_reading",
     "is_stream",
+    "is_within",
     "measure",
     "measure_async",
     "read_whole",
@@ -57,14 +58,14 @@ class Observer(Protocol):
         ...
 
 
-_OWN = frozenset({"_stream", "_call", "_read", "_hide", "_loops", "_reading"})
+_OWN = frozenset({"_stream", "_call", "_read", "_hide"})
 _CLOSING = frozenset({"close", "aclose"})
 
 
 class _Tracked(Generic[T]):
     """What both kinds of stream share: everything but the awaiting."""
 
-    __slots__ = ("__weakref__", "_call", "_hide", "_loops", "_read", "_reading", "_stream")
+    __slots__ = ("__weakref__", "_call", "_hide", "_read", "_stream")
 
     def __init__(self, stream: Any, call: Observer, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
         # Any: the provider's stream is whatever it is, and everything is forwarded to it.
@@ -72,8 +73,6 @@ class _Tracked(Generic[T]):
         self._call = call
         self._read = read
         self._hide = hide
-        self._loops: WeakSet[Any] = WeakSet()
-        self._reading = False
         start()
 
     def _withholds(self, chunk: T) -> bool:
@@ -152,9 +151,7 @@ class TrackedStream(_Tracked[T], Iterator[T]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:  # noqa: PYI034  # a new one for every loop
-        loop = self._chunks()
-        self._loops.add(loop)
-        return loop
+        return self._chunks()
 
     def _chunks(self) -> Iterator[T]:
         # A generator per loop costs the least per chunk, and its own closing is how a break is seen.
@@ -169,7 +166,6 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         self._call.end()
 
     def __next__(self) -> T:
-        self._reading = True
         try:
             chunk: T = next(self._stream)
             while self._withholds(chunk):
@@ -180,8 +176,6 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         except BaseException as error:
             self._call.end(error)
             raise
-        finally:
-            self._reading = False
         return chunk
 
     def __enter__(self) -> Self:
@@ -206,9 +200,7 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034  # likewise
-        loop = self._chunks()
-        self._loops.add(loop)
-        return loop
+        return self._chunks()
 
     async def _chunks(self) -> AsyncIterator[T]:
         withholds = self._withholds
@@ -222,7 +214,6 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         self._call.end()
 
     async def __anext__(self) -> T:
-        self._reading = True
         try:
             chunk: T = await anext(self._stream)
             while self._withholds(chunk):
@@ -233,8 +224,6 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         except BaseException as error:
             self._call.end(error)
             raise
-        finally:
-            self._reading = False
         return chunk
 
     async def __aenter__(self) -> Self:
@@ -250,12 +239,30 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
             self._call.end()
 
 
+_READING = frozenset(
+    method.__code__
+    for kind in (TrackedStream, AsyncTrackedStream)
+    for name, method in vars(kind).items()
+    if name in ("_chunks", "__next__", "__anext__")
+)
+
+
 def is_reading(stream: object) -> bool:
-    """Say whether a tracked stream is waiting for its provider right now, and will see itself how that ends."""
-    if object.__getattribute__(stream, "_reading"):
-        return True
-    loops = object.__getattribute__(stream, "_loops")
-    return any(getattr(loop, "gi_running", False) or getattr(loop, "ag_running", False) for loop in list(loops))
+    """Say whether this very call comes from within the reading of a tracked stream, which sees itself how that ends."""
+    return is_within(stream, _READING)
+
+
+def is_within(owner: object, methods: frozenset[CodeType]) -> bool:
+    """Say whether this very call comes from within one of these methods of `owner`, in this thread and this task.
+
+    Seen in the call stack, so that what is asked seldom costs nothing where there is much to do.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  # its name says that it is CPython's
+    while frame is not None:
+        if frame.f_code in methods and frame.f_locals.get("self") is owner:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def is_stream(result: object) -> bool:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
-from sys import exc_info
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
+
+from ldai_core.stream import is_within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -101,14 +102,14 @@ class Events:
 class Body:
     """The body that a stream reads: when its response is closed, the call ends.
 
-    The SDK's `stream()` managers close that alone. Where it closes because reading failed, what reads, `is_read` says,
-    sees that for itself. Neither the stream nor the response is kept alive by this.
+    The SDK's `stream()` managers close that alone. What closes it from within its own reading, as the SDK does at the
+    end and when it fails, sees for itself how that ends: then `is_read` says yes. Neither the stream nor the response
+    is kept alive by this.
     """
 
     def __init__(self, response: Any, call: Observer, is_read: Callable[[], bool]) -> None:
         self._call = call
         self._is_read = is_read
-        self._reading = self._left = False
         self._response: Callable[[], Any] = ref(response)
         attributes, overrides = vars(response), self._overrides()
         # What another of ours has overridden before.
@@ -139,20 +140,20 @@ class Body:
 
     def _closed(self) -> None:
         response = self._response()
-        if response is not None and not response.is_closed:  # the wrong kind of closing, which was refused
+        if response is not None and not response.is_closed:  # a close of the wrong kind, which was refused
             return
-        failing = exc_info()[0] is not None  # what raises tells of the failure; a close without is the consumer's
-        if self._reading:
-            self._left = self._left or not failing
+        if is_within(self, _READING):  # there may be pieces left to hand on, and another close then ends that
             return
         self._restore()
-        if not (failing and self._is_read()):
+        if not self._is_read():
             self._call.end()
 
     def _restore(self) -> None:
         response = self._response()
-        for name in self._overrides() if response is not None else ():
-            vars(response).pop(name, None)
+        if response is not None:
+            for name in self._overrides():
+                vars(response).pop(name, None)
+            vars(response).update(self._overridden)
 
 
 class RawBody(Body):
@@ -167,70 +168,76 @@ class RawBody(Body):
     ) -> None:
         self._parts = parts
         self._take = take
+        self._is_encoded = "content-encoding" in response.headers
         super().__init__(response, call, is_read)
         self._response = lambda: response
 
     def _overrides(self) -> dict[str, Callable[..., Any]]:
-        return {**super()._overrides(), "iter_bytes": self._iter_bytes, "aiter_bytes": self._aiter_bytes}
+        return {
+            **super()._overrides(),
+            **{name: partial(self._pieces, name) for name in ("iter_bytes", "iter_raw")},
+            **{name: partial(self._apieces, name) for name in ("aiter_bytes", "aiter_raw")},
+        }
 
     def __del__(self) -> None:
         self._call.abandon()
 
-    def _iter_bytes(self, *args: Any, **kwargs: Any) -> Iterator[bytes]:
-        pieces = self._own("iter_bytes")(*args, **kwargs)
-        if self._is_read():
+    def _pieces(self, name: str, *args: Any, **kwargs: Any) -> Iterator[bytes]:
+        pieces = self._own(name)(*args, **kwargs)
+        if self._is_read() or is_within(self, _READING):  # which sees them, too
             yield from pieces
             return
         try:
             while (piece := self._next(pieces)) is not None:
-                self._follow(self._parts.feed(piece))
+                self._feed(name, piece)
                 yield piece
         except BaseException as error:
-            self._end(None if self._left else error)
+            self._end(error)
             raise
-        self._follow(self._parts.finish())
-        self._end()
+        self._finish(name)
 
     def _next(self, pieces: Iterator[bytes]) -> bytes | None:
-        self._reading = True
-        try:
-            return next(pieces, None)
-        finally:
-            self._reading = False
+        return next(pieces, None)
 
-    async def _aiter_bytes(self, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-        pieces = self._own("aiter_bytes")(*args, **kwargs)
-        if self._is_read():
+    async def _apieces(self, name: str, *args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
+        pieces = self._own(name)(*args, **kwargs)
+        if self._is_read() or is_within(self, _READING):
             async for piece in pieces:
                 yield piece
             return
         try:
             while (piece := await self._anext(pieces)) is not None:
-                self._follow(self._parts.feed(piece))
+                self._feed(name, piece)
                 yield piece
         except BaseException as error:
-            self._end(None if self._left else error)
+            self._end(error)
             raise
-        self._follow(self._parts.finish())
-        self._end()
+        self._finish(name)
 
     async def _anext(self, pieces: AsyncIterator[bytes]) -> bytes | None:
-        self._reading = True
-        try:
-            return await anext(pieces, None)
-        finally:
-            self._reading = False
+        return await anext(pieces, None)
+
+    def _feed(self, name: str, piece: bytes) -> None:
+        if self._is_plain(name):
+            for item in self._parts.feed(piece):
+                self._take(item)
+
+    def _finish(self, name: str) -> None:
+        if self._is_plain(name):
+            for item in self._parts.finish():
+                self._take(item)
+        self._end()
+
+    def _is_plain(self, name: str) -> bool:
+        """Say whether these bytes are those that were meant, and not those on the wire, compressed."""
+        return name.endswith("bytes") or not self._is_encoded
 
     def _end(self, error: BaseException | None = None) -> None:
         self._restore()
         self._call.end(error)
 
-    def _follow(self, items: Iterable[Any]) -> None:
-        try:
-            for item in items:
-                self._take(item)
-        except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the application's
-            self._call.lose(error)
+
+_READING = frozenset(vars(RawBody)[name].__code__ for name in ("_next", "_anext"))
 
 
 def _nothing() -> None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from ldclient import Context
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
 from ldai_core import AIClient, AIConfig, AIConfigDefault, Message, ModelConfig, ProviderConfig
 from ldai_core.testing import RecordingClient
@@ -44,14 +44,16 @@ def config(recorded: RecordingClient) -> AIConfig:
 @pytest.fixture
 def client(server: ScriptedOpenAI) -> Iterator[OpenAI]:
     """Make the application's client, which asks once."""
-    with OpenAI(api_key="any", base_url=server.base_url, max_retries=0) as client:
+    http_client = DefaultHttpxClient(verify=False)  # loading certificates takes longer than a test
+    with OpenAI(api_key="any", base_url=server.base_url, max_retries=0, http_client=http_client) as client:
         yield client
 
 
 @pytest.fixture
 async def async_client(server: ScriptedOpenAI) -> AsyncIterator[AsyncOpenAI]:
     """Make the application's client, async, which asks once."""
-    async with AsyncOpenAI(api_key="any", base_url=server.base_url, max_retries=0) as client:
+    http_client = DefaultAsyncHttpxClient(verify=False)  # likewise
+    async with AsyncOpenAI(api_key="any", base_url=server.base_url, max_retries=0, http_client=http_client) as client:
         yield client
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -14,6 +15,7 @@ from tests.openai.expected import (
     ASKED,
     ERROR,
     FAILED,
+    LEFT,
     PROVIDER_ERRORS,
     READ,
     STREAMED,
@@ -97,6 +99,21 @@ def test_a_body_that_was_read_before(server: ScriptedOpenAI, config: AIConfig, r
         assert told_by_now(recorded) == READ
         assert len(list(raw.parse())) == 4
     assert told(recorded) == READ
+
+
+def test_a_response_unlike_any(config: AIConfig, recorded: RecordingClient, caplog: pytest.LogCaptureFixture) -> None:
+    """OA14: what has an HTTP response that is none is handed on, a success without tokens, and costs one warning."""
+    odd = SimpleNamespace(http_response=SimpleNamespace())
+    assert track_openai_metrics(config, lambda: odd) is odd
+    assert told(recorded) == [duration(), SUCCESS]
+    assert len(caplog.records) == 1
+
+
+def test_chunks_that_do_not_say_so(config: AIConfig, recorded: RecordingClient) -> None:
+    """OA5: a chunk that does not say that it is one is known by its delta."""
+    parts = [{"choices": [{"index": 0, "delta": delta}]} for delta in ({"role": "assistant"}, {"content": "Hello"})]
+    assert list(track_openai_metrics(config, lambda: iter(parts))) == parts
+    assert told(recorded) == LEFT
 
 
 def test_two_loops(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:

@@ -168,3 +168,20 @@ async def test_no_stream_at_all(
     async with entered(streaming(measured)) as raw:
         assert await value(raw.json()) == body
     assert told(recorded) == expected
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_as_it_is_on_the_wire(server: RawServer, measured: Any, recorded: RecordingClient, cut: bool) -> None:
+    """OA10: the HTTP response's own `iter_raw` is a way to read, too: to the end, or until the connection is cut."""
+    sent = sse(*COUNTED_CHAT[:2], done=False) if cut else sse(*COUNTED_CHAT)
+    server.script(Pieces(pieces=[sent], cut=cut))
+    async with entered(streaming(measured)) as raw:
+        pieces = each(
+            raw.http_response.aiter_raw() if isinstance(measured, openai.AsyncOpenAI) else raw.http_response.iter_raw()
+        )
+        if cut:
+            with pytest.raises(Exception, match="closed connection"):
+                _ = [piece async for piece in pieces]
+        else:
+            assert b"".join([piece async for piece in pieces]) == sent
+    assert told(recorded) == (FAILED_LATE if cut else READ)

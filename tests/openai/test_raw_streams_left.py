@@ -87,12 +87,14 @@ async def test_broken_off(server: RawServer, measured: Any, recorded: RecordingC
 
 
 @pytest.mark.parametrize("how", ["lines", "parsed", "manager"])
+@pytest.mark.parametrize("error", [None, OwnError()], ids=["closed", "left by an exception"])
 async def test_closed_by_another_task(
     server: RawServer,
     async_client: openai.AsyncOpenAI,
     config: AIConfig,
     recorded: RecordingClient,
     how: str,
+    error: OwnError | None,
 ) -> None:
     """OA16: closed by its application while another task waits for more, it is a success: the model did not fail."""
     server.script(STALLING)
@@ -112,6 +114,8 @@ async def test_closed_by_another_task(
             reading = asyncio.create_task(go_through(items))
             await seen.wait()
             await turns()
+            if error is not None:
+                raise error
             await opened.close()
     assert reading is not None
     with suppress(Exception):  # what closing does to a socket that is read is the HTTP stack's own business

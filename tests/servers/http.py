@@ -71,7 +71,7 @@ class Server:
     def __enter__(self) -> Self:
         self._http = _Http(("127.0.0.1", 0), self.handler)
         self._http.owner = self
-        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name=type(self).__name__)
+        self._thread = Thread(target=self._http.serve_forever, args=(0.005,), name=type(self).__name__)
         self._thread.start()
         return self
 
