@@ -17,6 +17,7 @@ from tests.openai.expected import (
     LEFT,
     READ,
     TOOL_CALL,
+    UNREAD,
     told,
     told_by_now,
 )
@@ -185,3 +186,14 @@ async def test_as_it_is_on_the_wire(server: RawServer, measured: Any, recorded: 
         else:
             assert b"".join([piece async for piece in pieces]) == sent
     assert told(recorded) == (FAILED_LATE if cut else READ)
+
+
+async def test_compressed_on_the_wire(server: RawServer, measured: Any, recorded: RecordingClient) -> None:
+    """OA10: what is compressed on the wire is handed on like that by `iter_raw`: its end is seen, and nothing in it."""
+    sent = gzip.compress(sse(*COUNTED_CHAT))
+    server.script(Pieces(pieces=[sent], headers=(("Content-Encoding", "gzip"),)))
+    async with entered(streaming(measured)) as raw:
+        is_async = isinstance(measured, openai.AsyncOpenAI)
+        pieces = each(raw.http_response.aiter_raw() if is_async else raw.http_response.iter_raw())
+        assert b"".join([piece async for piece in pieces]) == sent
+    assert told(recorded) == UNREAD
