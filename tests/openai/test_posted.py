@@ -25,13 +25,13 @@ async def test_a_posted_request_async(
     server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient
 ) -> None:
     """A request by `client.post` is a generation like any other, in whatever form its answer is wanted."""
-    for cast_to in (ChatCompletion, object, dict[str, object]):
+    for cast_to in (ChatCompletion, object):
         answer: Any = await async_wrapped.post("/chat/completions", cast_to=cast_to, body=ASKED)
         assert (answer["id"] if isinstance(answer, dict) else answer.id) == "chatcmpl-1"
-    assert told(recorded) == ANSWERED * 3
+    assert told(recorded) == ANSWERED * 2
 
 
-@pytest.mark.parametrize("cast_to", [ChatCompletion, object, dict[str, object], str, bytes], ids=str)
+@pytest.mark.parametrize("cast_to", [ChatCompletion, object, str, bytes], ids=str)
 @pytest.mark.parametrize("path", ["/chat/completions", "chat/completions", "/chat/completions?tenant=acme"])
 def test_a_posted_request(
     cast_to: Any, path: str, server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient
