@@ -72,7 +72,7 @@ async def test_it_is_what_it_was(
     assert told_by_now(recorded) == ANSWERED
 
 
-@pytest.mark.parametrize("to", [str, object, object])
+@pytest.mark.parametrize("to", [str, object])
 async def test_parsed_into(server: RawServer, either: Any, measured: Any, recorded: RecordingClient, to: Any) -> None:
     """OA10: `parse(to=...)` gives what it would give without us, and is no second reading."""
     server.script(*[whole(WHOLE["chat"])] * 2)
