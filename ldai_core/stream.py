@@ -87,26 +87,8 @@ class _Tracked(Generic[T]):
             return False
 
     def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap the stream's own `close`, sync or async: when it is through, so is the call."""
-
-        def closing(*args: Any, **kwargs: Any) -> Any:
-            try:
-                closed = close(*args, **kwargs)
-            except BaseException:
-                self._call.end()
-                raise
-            if isawaitable(closed):
-                return self._awaiting(closed)
-            self._call.end()
-            return closed
-
-        return closing
-
-    async def _awaiting(self, closed: Awaitable[T]) -> T:
-        try:
-            return await closed
-        finally:
-            self._call.end()
+        """Wrap the stream's own `close`: the call ends before it, for it fails who waits for a chunk meanwhile."""
+        raise NotImplementedError
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -185,10 +167,15 @@ class TrackedStream(_Tracked[T], Iterator[T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        try:
-            return self._stream.__exit__(kind, error, traceback)  # type: ignore[no-any-return]
-        finally:
+        self._call.end()
+        return self._stream.__exit__(kind, error, traceback)  # type: ignore[no-any-return]
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        def closing(*args: Any, **kwargs: Any) -> Any:
             self._call.end()
+            return close(*args, **kwargs)
+
+        return closing
 
 
 class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
@@ -233,10 +220,22 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        try:
-            return await self._stream.__aexit__(kind, error, traceback)  # type: ignore[no-any-return]
-        finally:
+        self._call.end()
+        return await self._stream.__aexit__(kind, error, traceback)  # type: ignore[no-any-return]
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        async def awaiting(closed: Awaitable[T]) -> T:
             self._call.end()
+            return await closed
+
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            closed = close(*args, **kwargs)
+            if isawaitable(closed):  # which does nothing until it is awaited
+                return awaiting(closed)
+            self._call.end()
+            return closed
+
+        return closing
 
 
 _READING = frozenset(

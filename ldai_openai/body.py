@@ -127,20 +127,17 @@ class Body:
         return self._overridden.get(name) or partial(getattr(type(response), name), response)
 
     def _close(self) -> None:
-        try:
-            self._own("close")()
-        finally:
-            self._closed()
+        self._closing("close")
+        self._own("close")()
 
     async def _aclose(self) -> None:
-        try:
-            await self._own("aclose")()
-        finally:
-            self._closed()
+        self._closing("aclose")
+        await self._own("aclose")()
 
-    def _closed(self) -> None:
+    def _closing(self, name: str) -> None:
+        # Before the body is closed, which fails whoever is waiting in another thread for its next piece.
         response = self._response()
-        if response is not None and not response.is_closed:  # a close of the wrong kind, which was refused
+        if response is not None and not hasattr(response.stream, name):  # a close of the wrong kind, which is refused
             return
         if is_within(self, _READING):  # there may be pieces left to hand on, and another close then ends that
             return
