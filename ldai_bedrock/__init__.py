@@ -1,6 +1,31 @@
-"""Will measure the AI runs of a Bedrock client: `wrap_bedrock(client, source)`.
+"""Measures the AI runs of a Bedrock client: `wrap_bedrock(client, source)`."""
 
-Until it does, `ldai_core.track_metrics_of` measures a Bedrock call, given a function that reads its responses.
-"""
+from ldai_bedrock.client import (
+    track_bedrock_converse_metrics,
+    track_bedrock_converse_metrics_async,
+    wrap_bedrock,
+)
+from ldai_bedrock.params import converse_params
+from ldai_bedrock.readings import (
+    read_converse,
+    read_converse_event,
+    read_headers,
+    read_invoke_body,
+    read_invoke_chunk,
+    read_invoke_event,
+    read_usage,
+)
 
-__all__: list[str] = []
+__all__ = [
+    "converse_params",
+    "read_converse",
+    "read_converse_event",
+    "read_headers",
+    "read_invoke_body",
+    "read_invoke_chunk",
+    "read_invoke_event",
+    "read_usage",
+    "track_bedrock_converse_metrics",
+    "track_bedrock_converse_metrics_async",
+    "wrap_bedrock",
+]

@@ -30,12 +30,14 @@ class Reading:
     `output` is True for a chunk that carries output: text, reasoning, a refusal, a fragment of a tool call.
     `failed` is True where the provider reports a failure without raising.
     `tool_calls` are the tools that the model asks for, by name.
+    `final` is True where the usage is the provider's last word: its counts hold whatever others say, before or after.
     """
 
     usage: TokenUsage | None = None
     output: bool = False
     failed: bool = False
     tool_calls: tuple[str | ToolCall, ...] = ()
+    final: bool = False
 
 
 # What most chunks say. Readers return these two, so that a stream costs no object a chunk.
@@ -46,10 +48,11 @@ OUTPUT = Reading(output=True)
 class Tally:
     """What the readings of one call add up to. Not thread-safe: the run's lock is around it."""
 
-    __slots__ = ("_seen", "_tool_calls", "_usage", "unreadable")
+    __slots__ = ("_final", "_seen", "_tool_calls", "_usage", "unreadable")
 
     def __init__(self) -> None:
         self._usage: dict[str, int] = {}
+        self._final: dict[str, int] = {}
         self._tool_calls: list[str] = []
         self._seen: set[str] = set()
         self.unreadable = False
@@ -59,7 +62,8 @@ class Tally:
         usage = reading.usage
         if usage is not None:
             counts = {"total": usage.total, "input": usage.input, "output": usage.output}
-            self._usage.update({name: count for name, count in counts.items() if count is not None})
+            known = self._final if reading.final else self._usage
+            known.update({name: count for name, count in counts.items() if count is not None})
         for tool_call in reading.tool_calls:
             if isinstance(tool_call, str):
                 self._tool_calls.append(tool_call)
@@ -72,7 +76,10 @@ class Tally:
         """Tell what is known; a missing total is input + output where both are known."""
         if self.unreadable:
             return TokenUsage()
-        total, input_, output = (self._usage.get(name) for name in ("total", "input", "output"))
+        known = self._usage | self._final
+        if self._final and "total" not in self._final:  # a total of counts that do not hold
+            known.pop("total", None)
+        total, input_, output = (known.get(name) for name in ("total", "input", "output"))
         if total is None and input_ is not None and output is not None:
             total = input_ + output
         return TokenUsage(total, input_, output)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ldai_core.endings import start
+from ldai_core.forwarding import Forwarding
 from ldai_core.reading import Reading
 from ldai_core.run import Call, Source, begin_call
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = [
+    "AsyncTrackedIterable",
     "AsyncTrackedStream",
     "Observer",
+    "TrackedIterable",
     "TrackedStream",
     "follow",
     "is_reading",
@@ -58,18 +61,16 @@ class Observer(Protocol):
         ...
 
 
-_OWN = frozenset({"_stream", "_call", "_read", "_hide"})
 _CLOSING = frozenset({"close", "aclose"})
 
 
-class _Tracked(Generic[T]):
+class _Tracked(Forwarding, Generic[T]):
     """What both kinds of stream share: everything but the awaiting."""
 
-    __slots__ = ("__weakref__", "_call", "_hide", "_read", "_stream")
+    __slots__ = ("_call", "_hide", "_read")
 
     def __init__(self, stream: Any, call: Observer, read: Read, *, hide: Callable[[T], bool] | None = None) -> None:
-        # Any: the provider's stream is whatever it is, and everything is forwarded to it.
-        self._stream = stream
+        super().__init__(stream)
         self._call = call
         self._read = read
         self._hide = hide
@@ -90,26 +91,9 @@ class _Tracked(Generic[T]):
         """Wrap the stream's own `close`: the call ends before it, for it fails who waits for a chunk meanwhile."""
         raise NotImplementedError
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The class of the provider's stream, so that `isinstance` sees what it would see without us."""
-        return self._stream.__class__  # type: ignore[no-any-return]
-
     def __getattr__(self, name: str) -> Any:
-        value = getattr(object.__getattribute__(self, "_stream"), name)
+        value = super().__getattr__(name)
         return self._closing(value) if name in _CLOSING else value
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in _OWN or name.startswith("__"):  # `typing` sets __orig_class__, which is ours to refuse
-            object.__setattr__(self, name, value)
-        else:
-            setattr(self._stream, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(self._stream, name)
-
-    def __repr__(self) -> str:
-        return repr(self._stream)
 
     def __del__(self) -> None:
         try:
@@ -119,20 +103,12 @@ class _Tracked(Generic[T]):
         call.abandon()
 
 
-class TrackedStream(_Tracked[T], Iterator[T]):
-    """A provider's stream that ends `call` when it ends, however that comes about.
-
-    Read to its end, failed, broken off, closed, left by `with`, or dropped: the first of these ends the call, the
-    others do nothing. A `for` loop that is broken off ends it at the break, also while the stream is still
-    referenced; when the loop is resumed, tokens and tool calls not yet reported are reported at its second end.
-    Everything else is forwarded to the provider's stream, and `isinstance` sees that stream's class. No chunk is kept.
-
-    `read` is given each chunk. Where `hide` says so, a chunk that carries usage is read and not handed on.
-    """
+class TrackedIterable(_Tracked[T], Iterable[T]):
+    """A provider's stream that is read by a `for` alone: see `TrackedStream`."""
 
     __slots__ = ()
 
-    def __iter__(self) -> Iterator[T]:  # noqa: PYI034  # a new one for every loop
+    def __iter__(self) -> Iterator[T]:
         return self._chunks()
 
     def _chunks(self) -> Iterator[T]:
@@ -146,6 +122,27 @@ class TrackedStream(_Tracked[T], Iterator[T]):
             self._call.end(error)
             raise
         self._call.end()
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            self._call.end()
+            return close(*args, **kwargs)
+
+        return closing
+
+
+class TrackedStream(TrackedIterable[T], Iterator[T]):
+    """A provider's stream that ends `call` when it ends, however that comes about.
+
+    Read to its end, failed, broken off, closed, left by `with`, or dropped: the first of these ends the call, the
+    others do nothing. A `for` loop that is broken off ends it at the break, also while the stream is still
+    referenced; when the loop is resumed, tokens and tool calls not yet reported are reported at its second end.
+    Everything else is forwarded to the provider's stream, and `isinstance` sees that stream's class. No chunk is kept.
+
+    `read` is given each chunk. Where `hide` says so, a chunk that carries usage is read and not handed on.
+    """
+
+    __slots__ = ()
 
     def __next__(self) -> T:
         try:
@@ -170,23 +167,13 @@ class TrackedStream(_Tracked[T], Iterator[T]):
         self._call.end()
         return self._stream.__exit__(kind, error, traceback)  # type: ignore[no-any-return]
 
-    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        def closing(*args: Any, **kwargs: Any) -> Any:
-            self._call.end()
-            return close(*args, **kwargs)
 
-        return closing
-
-
-class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
-    """Same as TrackedStream, but for `async for`.
-
-    A loop that is broken off is seen when the event loop closes its generator, within a turn or two.
-    """
+class AsyncTrackedIterable(_Tracked[T], AsyncIterable[T]):
+    """Same as TrackedIterable, but for `async for`."""
 
     __slots__ = ()
 
-    def __aiter__(self) -> AsyncIterator[T]:  # noqa: PYI034  # likewise
+    def __aiter__(self) -> AsyncIterator[T]:
         return self._chunks()
 
     async def _chunks(self) -> AsyncIterator[T]:
@@ -199,6 +186,29 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
             self._call.end(error)
             raise
         self._call.end()
+
+    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        async def awaiting(closed: Awaitable[T]) -> T:
+            self._call.end()
+            return await closed
+
+        def closing(*args: Any, **kwargs: Any) -> Any:
+            closed = close(*args, **kwargs)
+            if isawaitable(closed):  # which does nothing until it is awaited
+                return awaiting(closed)
+            self._call.end()
+            return closed
+
+        return closing
+
+
+class AsyncTrackedStream(AsyncTrackedIterable[T], AsyncIterator[T]):
+    """Same as TrackedStream, but for `async for`.
+
+    A loop that is broken off is seen when the event loop closes its generator, within a turn or two.
+    """
+
+    __slots__ = ()
 
     async def __anext__(self) -> T:
         try:
@@ -223,24 +233,10 @@ class AsyncTrackedStream(_Tracked[T], AsyncIterator[T]):
         self._call.end()
         return await self._stream.__aexit__(kind, error, traceback)  # type: ignore[no-any-return]
 
-    def _closing(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        async def awaiting(closed: Awaitable[T]) -> T:
-            self._call.end()
-            return await closed
-
-        def closing(*args: Any, **kwargs: Any) -> Any:
-            closed = close(*args, **kwargs)
-            if isawaitable(closed):  # which does nothing until it is awaited
-                return awaiting(closed)
-            self._call.end()
-            return closed
-
-        return closing
-
 
 _READING = frozenset(
     method.__code__
-    for kind in (TrackedStream, AsyncTrackedStream)
+    for kind in (TrackedIterable, TrackedStream, AsyncTrackedIterable, AsyncTrackedStream)
     for name, method in vars(kind).items()
     if name in ("_chunks", "__next__", "__anext__")
 )

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from ldai_core.json_body import Whole, from_json
 from ldai_core.stream import Observer, follow, is_reading, is_stream, read_whole
-from ldai_openai.body import Body, Events, Parts, RawBody, Whole, from_json
+from ldai_openai.body import Body, Events, Parts, RawBody
 from ldai_openai.readings import FAILED, was_stopped
 
 if TYPE_CHECKING:

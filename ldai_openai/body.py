@@ -5,12 +5,12 @@ Nothing of a class is changed: what is overridden is overridden on this one resp
 
 from __future__ import annotations
 
-import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
 
+from ldai_core.json_body import from_json
 from ldai_core.stream import is_within
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
 
     from ldai_core.stream import Observer
 
-__all__ = ["Body", "Events", "Parts", "RawBody", "Whole", "from_json"]
+__all__ = ["Body", "Events", "Parts", "RawBody"]
 
-_BEGINNINGS = (b"{", b"\xef", b"\xfe", b"\xff")  # of an object, or of the mark of an encoding
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -34,26 +33,6 @@ class Parts(Protocol):
     def finish(self) -> Iterable[Any]:
         """Learn that it was the last one."""
         ...
-
-
-class Whole:
-    """A body that is one JSON object, or None if it is anything else, of which nothing is kept."""
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-        self._is_object: bool | None = None  # not known before the first byte that is no space
-
-    def feed(self, piece: bytes) -> Iterable[Any]:
-        """Keep the piece: JSON is complete at its end."""
-        if self._is_object is None and piece.strip():
-            self._is_object = piece.lstrip().startswith(_BEGINNINGS)
-        if self._is_object:
-            self._pieces.append(piece)
-        return ()
-
-    def finish(self) -> Iterable[Any]:
-        """Give the object."""
-        return (from_json(b"".join(self._pieces)),)
 
 
 class Events:
@@ -243,12 +222,3 @@ def _nothing() -> None:
 
 async def _nothing_async() -> None:
     pass
-
-
-def from_json(text: str | bytes) -> dict[str, Any] | None:
-    """Parse a JSON object; None for anything else."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

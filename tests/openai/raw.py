@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
     from ldai_core import AIConfig
-    from tests.servers.openai import Request
 
 __all__ = [
     "COUNTED_CHAT",
@@ -51,9 +50,10 @@ class Pieces(Answer):
 
 
 class _RawHandler(_OpenAIHandler):
-    def _follow(self, step: Any, request: Request) -> None:
+    def follow(self, step: Any, request: Any) -> None:
+        """Send pieces, too."""
         if not isinstance(step, Pieces):
-            super()._follow(step, request)
+            super().follow(step, request)
             return
         self.send_response(step.status)
         for name, content in {"Content-Type": step.content_type, **dict(step.headers)}.items():
@@ -63,7 +63,7 @@ class _RawHandler(_OpenAIHandler):
         for piece in step.pieces:
             self.chunk(piece)
         if step.stall:
-            self._wait(FOREVER_S)
+            self.wait(FOREVER_S)
         if step.cut:
             self.close_connection = True
         else:

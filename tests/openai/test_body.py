@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from ldai_openai.body import Events, from_json
+from ldai_core.json_body import from_json
+from ldai_openai.body import Events
 
 # Bodies in which line ends, comments and fields meet in all ways.
 TOKENS = st.sampled_from(

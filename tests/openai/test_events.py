@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openai._streaming import SSEDecoder
 
-from ldai_openai.body import Events, Whole, from_json
+from ldai_core.json_body import Whole, from_json
+from ldai_openai.body import Events
 
 END = st.sampled_from(["\n", "\r\n", "\r"])
 VALUES = st.dictionaries(st.text(max_size=3), st.text(max_size=5) | st.integers(), max_size=2)

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-import socket
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Condition, Event
-from typing import TYPE_CHECKING, Any, cast
 
-from tests.servers.http import Handler, Server
-
-if TYPE_CHECKING:
-    from types import TracebackType
+from tests.servers import scripted
+from tests.servers.scripted import FOREVER_S, JSON, Scripted, ScriptedHandler
 
 __all__ = [
     "FOREVER_S",
@@ -34,11 +27,6 @@ __all__ = [
     "usage_of",
 ]
 
-FOREVER_S = 1e6
-POLL_S = 0.02
-PATIENCE_S = 10.0
-
-JSON = dict[str, Any]  # a provider's JSON has no type
 Usage = tuple[int, int] | Mapping[str, object]
 Headers = Iterable[tuple[str, str]]
 
@@ -102,17 +90,8 @@ class Stream:
 Step = Answer | Failure | Stream
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request as it arrived, its headers' names in lower case.
-
-    `gone` is set when the client hangs up before it has its whole answer.
-    """
-
-    path: str
-    headers: Mapping[str, str]
-    body: Any  # a caller's JSON; None without a body
-    gone: Event = field(default_factory=Event)
+class Request(scripted.Request):
+    """A request to this API."""
 
     @property
     def streams(self) -> bool:
@@ -137,30 +116,12 @@ def plain_answer(request: Request) -> Answer | Stream:
     return Stream(chunks("Hel", "lo"), usage=(9, 3)) if request.streams else Answer(completion())
 
 
-class _OpenAIHandler(Handler):
-    disable_nagle_algorithm = True  # or every second chunk waits for an acknowledgement
+class _OpenAIHandler(ScriptedHandler):
+    request_type = Request
 
-    @property
-    def api(self) -> ScriptedOpenAI:
-        return cast("ScriptedOpenAI", cast("Any", self.server).owner)
-
-    def do_GET(self) -> None:  # noqa: N802  # the base class's name
-        body = self.body()
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path, headers, json.loads(body) if body else None)
-        try:
-            self._follow(self.api.take(request), request)
-        except ConnectionError:
-            if not self.api.closing.is_set():  # the server cuts its connections when it closes
-                request.gone.set()
-            raise
-        except ServerClosing:
-            self.close_connection = True
-
-    do_POST = do_DELETE = do_GET  # noqa: N815  # likewise
-
-    def _follow(self, step: Answer | Stream, request: Request) -> None:
-        self._wait(step.delay_s)
+    def follow(self, step: Answer | Stream, request: Request) -> None:
+        """Send an answer, or a stream."""
+        self.wait(step.delay_s)
         if isinstance(step, Answer):
             self.answer(step.status, step.content, dict(step.headers))
         else:
@@ -171,13 +132,13 @@ class _OpenAIHandler(Handler):
         for n, event in enumerate(events):
             if n in (step.cut_after, step.stall_after):
                 break
-            self._wait(step.pauses_s.get(n, 0))
+            self.wait(step.pauses_s.get(n, 0))
             self._send(json.dumps(event), event.get("type"))
         self._end(step)
 
     def _end(self, step: Stream) -> None:
         if step.stall_after is not None:
-            self._wait(FOREVER_S)
+            self.wait(FOREVER_S)
         if step.cut_after is not None:
             self.close_connection = True  # a body without its end, not a reset, which may take sent chunks along
             return
@@ -188,75 +149,24 @@ class _OpenAIHandler(Handler):
     def _send(self, data: str, name: object = None) -> None:
         self.chunk(((f"event: {name}\n" if name else "") + f"data: {data}\n\n").encode())
 
-    def _wait(self, seconds: float) -> None:
-        """Wait so long, or until either side hangs up."""
-        end = time.monotonic() + seconds
-        while not self._has_gone(min(max(end - time.monotonic(), 0), POLL_S)):
-            if self.api.closing.is_set():
-                raise ServerClosing
-            if time.monotonic() >= end:
-                return
-        raise ConnectionAbortedError
 
-    def _has_gone(self, within_s: float) -> bool:
-        self.connection.settimeout(within_s)
-        try:
-            return not self.connection.recv(1, socket.MSG_PEEK)
-        except (TimeoutError, BlockingIOError):
-            return False
-        finally:
-            self.connection.settimeout(None)
-
-
-class ServerClosing(Exception):  # noqa: N818  # not an error
-    """The server is closing; an answer is left as it is."""
-
-
-class ScriptedOpenAI(Server):
-    """Answers the next requests, whatever their path, with the steps of its script, and the others with `otherwise`."""
+class ScriptedOpenAI(Scripted[Answer | Stream, Request]):
+    """Follows its script, and answers the other requests with `otherwise`."""
 
     handler = _OpenAIHandler
 
     def __init__(self, otherwise: Callable[[Request], Answer | Stream] = plain_answer) -> None:
         super().__init__()
-        self.requests: list[Request] = []
-        self.closing = Event()
-        self._came = Condition()
         self._otherwise = otherwise
-        self._steps: deque[Answer | Stream] = deque()
+
+    def otherwise(self, request: Request) -> Answer | Stream:
+        """Answer a request that nothing was scripted for."""
+        return self._otherwise(request)
 
     @property
     def base_url(self) -> str:
         """The `base_url` for a client."""
         return self.uri + "/v1"
-
-    def script(self, *steps: Step) -> None:
-        """Append what the next requests get, one step each."""
-        for step in steps:
-            self._steps += [step.as_answer()] * step.times if isinstance(step, Failure) else [step]
-
-    def wait_for_request(self, number: int = 1) -> Request:
-        """Wait until so many requests have come, and return the last of these."""
-        with self._came:
-            if self._came.wait_for(lambda: len(self.requests) >= number, PATIENCE_S):
-                return self.requests[number - 1]
-        raise TimeoutError(f"after {PATIENCE_S} s only {len(self.requests)} requests")
-
-    def take(self, request: Request) -> Answer | Stream:
-        """Keep the request, and tell what it gets."""
-        with self._came:
-            self.requests.append(request)
-            self._came.notify_all()
-        try:
-            return self._steps.popleft()
-        except IndexError:
-            return self._otherwise(request)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        super().__exit__(kind, error, traceback)
 
 
 def completion(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tests.servers.openai import Stream
 
 if TYPE_CHECKING:
-    from tests.servers.openai import JSON
+    from tests.servers.scripted import JSON
 
 __all__ = [
     "background_stream",

@@ -1,0 +1,215 @@
+"""The body of `invoke_model`, followed while the application reads it.
+
+The application's `StreamingBody` stays what it is: what is put beneath it forwards everything to the bytes it reads.
+"""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from ldai_bedrock.readings import read_headers, read_invoke_body
+from ldai_core.endings import start
+from ldai_core.forwarding import Forwarding
+from ldai_core.json_body import Whole
+from ldai_core.stream import read_whole
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from ldai_core import Call
+
+__all__ = ["follow_body"]
+
+# How bytes are read: of urllib3's responses, of files, and of aiohttp's and httpx's streams.
+_READS = frozenset(
+    {
+        "aread",
+        "read",
+        "read1",
+        "read_nowait",
+        "readany",
+        "readchunk",
+        "readexactly",
+        "readinto",
+        "readline",
+        "readlines",
+        "readuntil",
+    }
+)
+_ITERATES = frozenset({"aiter_bytes", "aiter_raw", "iter_any", "iter_chunked", "iter_chunks", "read_chunked", "stream"})
+_CLOSES = frozenset({"aclose", "close", "release"})
+# Of these, no size is all there is.
+_TO_THE_END = frozenset({"aread", "read", "readlines"})
+
+
+def follow_body(call: Call, body: Any, headers: Mapping[str, str]) -> Any:
+    """Measure a body to its end, and return what stands for it: mostly itself.
+
+    The headers say how much was used, which holds unless a body that is read to its end says otherwise.
+    """
+    call.read(read_headers, headers)
+    reading = _Reading(call, headers)
+    if isinstance(body, (bytes, str)):
+        reading.feed(body.encode() if isinstance(body, str) else body)
+        reading.finish()
+        return body
+    own: Any = getattr(body, "__dict__", {})
+    # botocore has its raw stream there; aiobotocore too, and before its release 3 beneath a proxy of wrapt's.
+    name = "_raw_stream" if "_raw_stream" in own else "__wrapped__" if hasattr(type(body), "__wrapped__") else None
+    if name is None:
+        return _TrackedBytes(body, reading)
+    raw = getattr(body, name)
+    if "content" in getattr(raw, "__dict__", {}):  # aiohttp's response, which leaves the reading to this
+        raw.content = _TrackedBytes(raw.content, reading)
+    setattr(body, name, _TrackedBytes(raw, reading))
+    return body
+
+
+class _Reading:
+    """How far a body was read; whoever reads it keeps this alive."""
+
+    def __init__(self, call: Call, headers: Mapping[str, str]) -> None:
+        length = headers.get("content-length", "")
+        self._call = call
+        self._expected = int(length) if length.isascii() and length.isdigit() else None
+        self._seen = 0
+        self._whole = Whole()
+        start()
+
+    def feed(self, piece: bytes) -> None:
+        """Take in a piece; the last one is known by the length that was announced."""
+        self._seen += len(piece)
+        self._whole.feed(piece)
+        if self._seen == self._expected:
+            self.finish()
+
+    def finish(self) -> None:
+        """Learn that there is no more: less than was announced is a failure, which whoever reads is told too."""
+        if self._expected is not None and self._seen < self._expected:
+            self.end(EOFError())
+            return
+        for item in self._whole.finish():
+            read_whole(self._call, read_invoke_body, item)
+        self.end()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Learn that it is over."""
+        self._whole = Whole()
+        self._call.end(error)
+
+    def __del__(self) -> None:
+        self._call.abandon()
+
+
+class _TrackedBytes(Forwarding):
+    """What a body is read from: forwards everything, and tells what was read, when it ends, and how it fails."""
+
+    __slots__ = ("_reading",)
+
+    def __init__(self, stream: Any, reading: _Reading) -> None:
+        super().__init__(stream)
+        self._reading = reading
+
+    def __getattr__(self, name: str) -> Any:
+        value = super().__getattr__(name)
+        if name in _READS:
+            return self._reads(name, value)
+        if name in _ITERATES:
+            return lambda *args, **kwargs: self._iterates(value(*args, **kwargs))
+        if name in _CLOSES:
+            return self._closes(value)
+        return value
+
+    @property
+    def data(self) -> Any:
+        """All of a urllib3 response."""
+        data = self._stream.data
+        self._took("read", (), data)
+        return data
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._pieces(iter(self._stream))
+
+    def __next__(self) -> Any:
+        line = self._reads("readline", lambda: next(self._stream, b""))()
+        if not line:
+            raise StopIteration
+        return line
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._apieces(aiter(self._stream))
+
+    def __enter__(self) -> Any:
+        self._stream.__enter__()
+        return self
+
+    def __exit__(self, *exit_: object) -> Any:
+        self._reading.end()
+        return self._stream.__exit__(*exit_)
+
+    async def __aenter__(self) -> Any:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *exit_: object) -> Any:
+        self._reading.end()
+        return await self._stream.__aexit__(*exit_)
+
+    def _closes(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        def closes(*args: Any, **kwargs: Any) -> Any:
+            self._reading.end()  # before it fails who waits for a piece
+            return close(*args, **kwargs)
+
+        return closes
+
+    def _reads(self, name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def reads(*args: Any, **kwargs: Any) -> Any:
+            size = (*args, *kwargs.values())
+            try:
+                result = read(*args, **kwargs)
+            except BaseException as error:
+                self._reading.end(error)
+                raise
+            if isawaitable(result):
+                return self._awaits(name, size, result)
+            self._took(name, size, result)
+            return result
+
+        return reads
+
+    async def _awaits(self, name: str, size: tuple[Any, ...], reading: Any) -> Any:
+        try:
+            result = await reading
+        except BaseException as error:
+            self._reading.end(error)
+            raise
+        self._took(name, size, result)
+        return result
+
+    def _took(self, name: str, asked: tuple[Any, ...], result: Any) -> None:
+        """Take in what was read: bytes, lines, a piece and whether it is the last, or how many bytes of a buffer."""
+        size: Any = asked[0] if asked else None
+        if name == "readinto":
+            result, size = bytes(size[:result]), len(size)
+        if isinstance(result, (list, tuple)):
+            result = b"".join(part for part in result if isinstance(part, bytes))
+        if not isinstance(result, (bytes, bytearray)):
+            return  # a stand-in's own idea of a body
+        self._reading.feed(bytes(result))
+        is_all = name in _TO_THE_END and (size is None or size < 0)
+        if is_all or (not result and size != 0):
+            self._reading.finish()
+
+    def _iterates(self, pieces: Any) -> Any:
+        return self._apieces(pieces) if hasattr(pieces, "__aiter__") else self._pieces(pieces)
+
+    def _pieces(self, pieces: Any) -> Iterator[Any]:
+        reads = self._reads("read1", lambda: next(pieces, b""))
+        while piece := reads():
+            yield piece
+
+    async def _apieces(self, pieces: Any) -> AsyncIterator[Any]:
+        reads = self._reads("readany", lambda: anext(pieces, b""))
+        while piece := await reads():
+            yield piece
