@@ -42,7 +42,7 @@ def wrap_bedrock(client: Client, source: Source) -> Client:
     Raises TypeError for a client or a source of the wrong kind.
     """
     operations = [name for name in _OPERATIONS if callable(getattr(client, name, None))]
-    if not operations or isinstance(client, type):
+    if not operations or isinstance(client, type) or not hasattr(client, "__dict__"):
         raise TypeError(
             'client: expected a client for "bedrock-runtime", of boto3, or an open one of aioboto3 or aiobotocore,'
             f" got {type(client).__name__}"
@@ -79,9 +79,7 @@ async def track_bedrock_converse_metrics_async(tracker: Source, func: Callable[[
 
 def _measured(client: Any, name: str, source: Source) -> Callable[..., Any]:
     operation = getattr(client, name)
-    # Those of an async client are plain functions that return coroutines.
-    is_async = hasattr(type(client), "__aenter__") or iscoroutinefunction(operation)
-    begin: Any = measure_async if is_async else measure
+    begin: Any = measure_async if _is_async(client) or iscoroutinefunction(operation) else measure
 
     def measured(*args: Any, **kwargs: Any) -> Any:
         if args:  # which are refused before there is a request
@@ -89,6 +87,11 @@ def _measured(client: Any, name: str, source: Source) -> Callable[..., Any]:
         return begin(source, partial(operation, **kwargs), _follow)
 
     return update_wrapper(measured, operation)
+
+
+def _is_async(client: Any) -> bool:
+    """Tell an aiobotocore client, whose operations are plain functions that return coroutines."""
+    return any(base.__module__.startswith("aiobotocore.") for base in type(client).__mro__)
 
 
 def _follow(call: Call, response: Any) -> Any:

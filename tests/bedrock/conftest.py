@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import warnings
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -23,8 +26,25 @@ SUPPORT_BOT = AIConfigDefault(
     provider=ProviderConfig("bedrock"),
     messages=[Message("system", "Be brief.")],
 )
+HERE = Path(__file__).parent
 CREDENTIALS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
 ONCE = Config(retries={"total_max_attempts": 1})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let botocore leave the socket of a stream that is dropped to the garbage collector, as it does."""
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what the last tests have left."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
