@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import warnings
+from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,15 +30,17 @@ SUPPORT_BOT = AIConfigDefault(
     messages=[Message("system", "Be brief.")],
 )
 HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 CREDENTIALS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
 ONCE = Config(retries={"total_max_attempts": 1})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let botocore leave the socket of a stream that is dropped to the garbage collector, as it does."""
+    """Let botocore, and aiohttp, leave the socket of a stream that is dropped to the garbage collector, as they do."""
     for item in items:
         if item.path.parent == HERE:
-            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+            for left in ("unclosed <socket", "Unclosed (connection|response)", "unclosed transport"):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore:{left}:ResourceWarning"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,17 +105,27 @@ def wrapped(client: Any, config: AIConfig) -> Any:
 
 
 @pytest.fixture
-async def async_client(server: ScriptedBedrock) -> AsyncIterator[Any]:
-    """Make the application's async client, of aiobotocore, which asks once."""
+async def make_async_client(server: ScriptedBedrock) -> AsyncIterator[Callable[..., Any]]:
+    """Make async clients, of aiobotocore, which ask once unless they are told otherwise."""
     if not has_aiobotocore():
         pytest.skip("there is no aiobotocore for this release of botocore: it works with the few that it names")
     from aiobotocore.config import AioConfig  # noqa: PLC0415  # not always there
     from aiobotocore.session import get_session  # noqa: PLC0415  # likewise
 
-    once = AioConfig(retries={"total_max_attempts": 1})
-    options = {**CREDENTIALS, "endpoint_url": server.uri, "config": once}
-    async with get_session().create_client("bedrock-runtime", **options) as client:
-        yield client
+    async with AsyncExitStack() as stack:
+
+        async def make(**config: Any) -> Any:
+            config = {"retries": {"total_max_attempts": 1}, **config}
+            options = {**CREDENTIALS, "endpoint_url": server.uri, "config": AioConfig(**config)}
+            return await stack.enter_async_context(get_session().create_client("bedrock-runtime", **options))
+
+        yield make
+
+
+@pytest.fixture
+async def async_client(make_async_client: Callable[..., Any]) -> Any:
+    """Make the application's async client, which asks once."""
+    return await make_async_client()
 
 
 @pytest.fixture
@@ -126,3 +141,16 @@ def has_aiobotocore() -> bool:
     except PackageNotFoundError:
         return False
     return all(version("botocore") in each.specifier for each in needed if each.name == "botocore")
+
+
+@pytest.fixture
+def run_example() -> Callable[..., str]:
+    """Run an example as a newcomer does, and take what it prints."""
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, f"examples/{arguments[0]}", *arguments[1:]]
+        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)  # noqa: S603
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    return run

@@ -79,7 +79,7 @@ def test_usage_of_a_body(family: Family, counts: Counts) -> None:
 
 @pytest.mark.parametrize("family", ALL)
 def test_a_body_is_told(family: Family) -> None:
-    """BR7: what a body reports is what LaunchDarkly is told, with a total; where it reports nothing, nothing is told."""
+    """BR7: what a body reports is told, with a total; where it reports nothing, no tokens are."""
     run = run_over([family.body("Hel", "lo")], read_invoke_body)
     assert (run.tokens, run.success) == (reported(family.in_body, (9, 3)), True)
 
@@ -112,7 +112,7 @@ def test_the_metrics_hold_in_any_order(family: Family, data: st.DataObject) -> N
     chunks = family.chunks("Hel", "lo", counts=OFF, metrics=False)
     order = data.draw(st.permutations([*chunks, {**TOLD}]))
     run = run_over(order)
-    assert (run.tokens, run.success, run.time_to_first_token_ms is None) == (COUNTED, True, False)
+    assert (run.tokens, run.success) == (COUNTED, True)
 
 
 @pytest.mark.parametrize("family", ALL)
@@ -250,10 +250,10 @@ def test_most_chunks_cost_nothing(family: Family) -> None:
     assert all(reading is OUTPUT or reading is NOTHING for reading in ours)
 
 
-@pytest.mark.parametrize("name", ["metadata", "messageStart", "messageStop", "contentBlockStop"])
-def test_a_name_of_converses_in_another_shape(name: str) -> None:
+@pytest.mark.parametrize("metadata", [{}, {"any": 1}, "any"])
+def test_a_name_of_converses_in_another_shape(metadata: Any) -> None:
     """BR7, BR8: a field that is named like an event of Converse's hides neither text nor counts of another shape."""
-    chunk = {"generation": "Hi", "prompt_token_count": 9, "generation_token_count": 3, name: {"any": 1}}
+    chunk = {"generation": "Hi", "prompt_token_count": 9, "generation_token_count": 3, "metadata": metadata}
     reading = read_invoke_chunk(chunk)
     assert (reading.output, reading.usage) == (True, TokenUsage(input=9, output=3))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -87,7 +87,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Events:
-    """A stream: each event a name and its content, in a frame of its own.
+    """A stream: each event a name and its content, in a frame of its own, made when it is sent.
 
     Waits for `delay_s` before the headers, and for `pauses_s[n]` before event n, counted from 0. After so many events,
     `cut_after` drops the connection inside the body, `stall_after` says no more until either side hangs up, and
@@ -95,7 +95,7 @@ class Events:
     type of an exception; `error`, its code and message, as a frame of the type of an error.
     """
 
-    events: Sequence[tuple[str, JSON]]
+    events: Iterable[tuple[str, JSON]]
     exception: tuple[str, str] | None = None
     error: tuple[str, str] | None = None
     cut_after: int | None = None
@@ -105,17 +105,17 @@ class Events:
     pauses_s: Mapping[int, float] = field(default_factory=dict)
     headers: Headers = ()
 
-    def frames(self) -> list[bytes]:
-        """Encode them."""
-        frames = [frame(_event(name), content) for name, content in self.events]
+    def frames(self) -> Iterator[bytes]:
+        """Encode them, one by one as they come."""
+        for name, content in self.events:
+            yield frame(_event(name), content)
         if self.exception is not None:
             name, message = self.exception
             headers = {":message-type": "exception", ":exception-type": name, ":content-type": "application/json"}
-            frames.append(frame(headers, {"message": message}))
+            yield frame(headers, {"message": message})
         if self.error is not None:
             code, message = self.error
-            frames.append(frame({":message-type": "error", ":error-code": code, ":error-message": message}, None))
-        return frames
+            yield frame({":message-type": "error", ":error-code": code, ":error-message": message}, None)
 
 
 Step = Answer | Body | Events
@@ -198,7 +198,7 @@ class _BedrockHandler(ScriptedHandler):
         if step.stall_after is not None:
             self.wait(FOREVER_S)
         if step.corrupt_after is not None:
-            self.chunk(step.frames()[0][:-1] + b"\x00")
+            self.chunk(frame(_event("messageStop"), {})[:-1] + b"\x00")
         if step.cut_after is not None:
             self.close_connection = True  # likewise
             return
