@@ -94,7 +94,8 @@ def main() -> None:
 
     with ExitStack() as stack:
         if local:
-            launchdarkly = stack.enter_context(LaunchDarkly({CONFIG: fixed(CONFIG, FALLBACK.to_dict())}))
+            served = {**FALLBACK.to_dict(), "_ldMeta": {"enabled": True, "variationKey": "brief", "version": 1}}
+            launchdarkly = stack.enter_context(LaunchDarkly({CONFIG: fixed(CONFIG, served)}))
             server = stack.enter_context(BedrockModel(stack.enter_context(Model())))
             told = launchdarkly.config()
             bedrock = boto3.client(

@@ -7,14 +7,13 @@ answers are read by their shape and never by a model's name: any field may be ab
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ldai_bedrock.usage import field, find_usage, items, metrics_in, read_usage, usage_in_headers
 from ldai_core import Reading, TokenUsage, ToolCall
 from ldai_core.json_body import from_json
 from ldai_core.reading import NOTHING, OUTPUT
-from ldai_core.values import whole_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,41 +31,13 @@ __all__ = [
 FAILED = Reading(failed=True)
 
 # Ends that are the model's failure; what stops at a limit, a filter or a guardrail is an answer like any other.
-# Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax
-# and, for Cohere's ERROR and the OpenAI-like `error`, the parameters of the models:
+# Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+# and, for Cohere's ERROR and the `error` of OpenAI's shape, the parameters of the models:
 # https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
 _FAILURES = frozenset({"malformed_model_output", "malformed_tool_use", "ERROR", "error"})
 _STOPS = ("stopReason", "stop_reason", "finish_reason")
 
-# Bedrock's own account of an invocation, in the last chunk of a stream, whatever the model.
-# Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-invoke.html
-_METRICS = "amazon-bedrock-invocationMetrics"
-
-# The names of counts, of which the first that is there holds. Converse, Nova and Anthropic leave the cached tokens out
-# of their input, and give them beside it; everyone else has them in it.
-# Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html ,
-# https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
-_UNCACHED = ("inputTokens", "input_tokens", "inputTokenCount")
-_CACHED = (
-    ("cacheReadInputTokens", "cache_read_input_tokens", "cacheReadInputTokenCount"),
-    ("cacheWriteInputTokens", "cache_write_input_tokens", "cacheWriteInputTokenCount", "cache_creation_input_tokens"),
-)
-_INPUT = ("prompt_tokens", "prompt_token_count", "inputTextTokenCount")
-_OUTPUT = (
-    "outputTokens",
-    "output_tokens",
-    "outputTokenCount",
-    "completion_tokens",
-    "generation_token_count",
-    "totalOutputTextTokenCount",
-    "response_tokens",
-)
-_TOTAL = ("totalTokens", "total_tokens")
-
-# Where a body or a chunk has its usage: the first of these in which there are counts. The last is itself.
-_USAGES = (("usage",), ("metadata", "usage"), ("meta", "tokens"), ("meta", "billed_units"), ("token_count",), ())
-
-# Where the chunks of models that are not told apart have their output.
+# Where the chunks of models that are not told apart have their output, one in the other.
 _TEXTS = (
     "text",
     "outputText",
@@ -83,33 +54,27 @@ _TEXTS = (
     "reasoning",
     "thinking",
     "refusal",
-    "tool_calls",
     "token",
     "generated_text",
     "output_text",
     "output",
     "response",
 )
-_DEPTH = 6  # of `choices`, in which a `message`, in which `content`, in which `text`
-
-_NUMBER = re.compile("[0-9]{1,16}")
-_HEADERS = {
-    "inputTokenCount": "x-amzn-bedrock-input-token-count",
-    "outputTokenCount": "x-amzn-bedrock-output-token-count",
-    "cacheReadInputTokenCount": "x-amzn-bedrock-cache-read-input-token-count",
-    "cacheWriteInputTokenCount": "x-amzn-bedrock-cache-write-input-token-count",
-}
+_DEPTH = 8  # of a text in the `content` of a `message` in `choices`
+_WIDTH = 8
+# What is no text in a chunk of a model that was never heard of.
+_NO_TEXT = re.compile("^amazon-bedrock|(id|type|role|model|object|version|reason|status|event|stop|tier|fingerprint)$")
 
 
 def read_converse(response: Any) -> Reading:
     """Read a response of `converse`: its usage, whether it failed, and the tools that it asks for.
 
-    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax
+    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
     """
     return Reading(
-        usage=read_usage(_get(response, "usage")),
+        usage=read_usage(field(response, "usage")),
         failed=_has_failed(response),
-        tool_calls=tuple(_tool_uses(_get(_get(response, "output"), "message"))),
+        tool_calls=tuple(_tool_uses(field(field(response, "output"), "message"))),
     )
 
 
@@ -117,21 +82,18 @@ def read_converse_event(event: Any) -> Reading:
     """Read one event of `converse_stream`; most say no more than that there is output, or not even that.
 
     Text, reasoning, and a fragment of a tool's input are output. Usage comes in `metadata`, at the end.
-    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html#API_runtime_ConverseStream_ResponseSyntax
+    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
     """
-    delta = _get(event, "contentBlockDelta")
+    delta = field(event, "contentBlockDelta")
     if delta is not None:
-        block = _get(delta, "delta")
-        has_tool_use = _get(block, "toolUse") is not None
-        return OUTPUT if has_tool_use or _get(block, "text") or _get(block, "reasoningContent") else NOTHING
-    start = _get(event, "contentBlockStart")
+        return OUTPUT if _is_output(field(delta, "delta")) else NOTHING
+    start = field(event, "contentBlockStart")
     if start is not None:
-        tool_call = _tool_use(_get(_get(start, "start"), "toolUse"), _get(start, "contentBlockIndex"))
+        tool_call = _tool_use(field(field(start, "start"), "toolUse"), field(start, "contentBlockIndex"))
         return NOTHING if tool_call is None else Reading(tool_calls=(tool_call,))
-    if _has_failed(_get(event, "messageStop")):
+    if _has_failed(field(event, "messageStop")):
         return FAILED
-    usage = read_usage(_get(_get(event, "metadata"), "usage"))
-    return NOTHING if usage is None else Reading(usage=usage)
+    return _of_usage(read_usage(field(field(event, "metadata"), "usage")))
 
 
 def read_invoke_body(body: Any) -> Reading:
@@ -139,14 +101,12 @@ def read_invoke_body(body: Any) -> Reading:
 
     Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
     """
-    output, choices = _get(body, "output"), _items(body, "choices")
     tool_calls = (
-        *_tool_uses(_get(output, "message")),
+        *_tool_uses(field(field(body, "output"), "message")),
         *_anthropic_tool_uses(body),
-        *(call for at, choice in enumerate(choices) for call in _openai_tool_calls(_get(choice, "message"), at)),
+        *_openai_tool_calls(body),
     )
-    has_failed = _has_failed(body) or any(map(_has_failed, choices)) or _has_error(body)
-    return _with_metrics(body, Reading(_usage_in(body), failed=has_failed, tool_calls=tool_calls))
+    return _with_metrics(body, Reading(find_usage(body), failed=_is_failure(body), tool_calls=tool_calls))
 
 
 def read_invoke_chunk(chunk: Any) -> Reading:
@@ -156,14 +116,13 @@ def read_invoke_chunk(chunk: Any) -> Reading:
     the model says.
     Source: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html
     """
-    kind = _get(chunk, "type")
+    kind = field(chunk, "type")
     read = _ANTHROPIC.get(kind) if isinstance(kind, str) else None
     if read is not None:
         reading = read(chunk)
-    elif any(_get(chunk, name) is not None for name in _CONVERSE_EVENTS):
+    else:  # Nova has Converse's events
         reading = read_converse_event(chunk)
-    else:
-        reading = _read_any_chunk(chunk)
+        reading = _read_any_chunk(chunk) if reading is NOTHING else reading
     return _with_metrics(chunk, reading)
 
 
@@ -172,7 +131,7 @@ def read_invoke_event(event: Any) -> Reading:
 
     Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModelWithResponseStream.html
     """
-    chunk = _get(_get(event, "chunk"), "bytes")
+    chunk = field(field(event, "chunk"), "bytes")
     return read_invoke_chunk(from_json(chunk)) if isinstance(chunk, (bytes, str)) else NOTHING
 
 
@@ -181,99 +140,78 @@ def read_headers(headers: Any) -> Reading:
 
     Source: https://docs.aws.amazon.com/bedrock/latest/userguide/inference-invoke.html
     """
-    texts = {name: _get(headers, header) for name, header in _HEADERS.items()}
-    counts = {name: int(text) for name, text in texts.items() if isinstance(text, str) and _NUMBER.fullmatch(text)}
-    usage = read_usage(counts)
+    return _of_usage(usage_in_headers(headers))
+
+
+def _of_usage(usage: TokenUsage | None) -> Reading:
     return NOTHING if usage is None else Reading(usage=usage)
 
 
-def read_usage(usage: Any) -> TokenUsage | None:
-    """Read a usage in the spelling of Converse or of any model; None where there are no counts.
-
-    The input includes the tokens read from and written to a cache, which Bedrock's `inputTokens` leaves out, so that
-    variations compare with those of other providers. An absent count is unknown; the total is as the service says.
-    Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
-    """
-    uncached = _get(usage, *_UNCACHED)
-    input_ = _get(usage, *_INPUT) if uncached is None else _with_cached(uncached, usage)
-    output = _get(usage, *_OUTPUT)
-    total = _get(usage, *_TOTAL)
-    if input_ is None and output is None and total is None:
-        return None
-    return TokenUsage(total=total, input=input_, output=output)
-
-
-def _with_cached(uncached: Any, usage: Any) -> Any:
-    if whole_count(uncached) is None:
-        return uncached  # which is then no count, and dropped
-    return uncached + sum(whole_count(_get(usage, *names)) or 0 for names in _CACHED)
-
-
-def _usage_in(body: Any) -> TokenUsage | None:
-    """Find the usage in a body or a chunk of whatever model."""
-    for path in _USAGES:
-        found = body
-        for name in path:
-            found = _get(found, name)
-        usage = read_usage(found)
-        if usage is not None:
-            return _with_results(usage, body)
-    return None
-
-
-def _with_results(usage: TokenUsage, body: Any) -> TokenUsage:
-    """Add up the output of Titan's results, which count their own."""
-    counts = [_get(result, "tokenCount") for result in _items(body, "results")]
-    known = [count for count in counts if whole_count(count) is not None]
-    return replace(usage, output=sum(known)) if known and usage.output is None else usage
-
-
 def _with_metrics(item: Any, reading: Reading) -> Reading:
-    usage = read_usage(_get(item, _METRICS))
-    return reading if usage is None else replace(reading, usage=usage, final=True)
+    """Put the service's own counts in the place of the model's; one that it does not have is the model's."""
+    metrics = metrics_in(item)
+    if metrics is None:
+        return reading
+    own = reading.usage or TokenUsage()
+    input_ = own.input if metrics.input is None else metrics.input
+    output = own.output if metrics.output is None else metrics.output
+    return replace(reading, usage=TokenUsage(input=input_, output=output), final=True)
+
+
+def _is_output(block: Any) -> bool:
+    """Say whether a delta of Converse's carries output, of a tool's input an empty piece too, for the tool is named."""
+    if field(block, "text") or field(block, "toolUse") is not None:
+        return True
+    reasoning = field(block, "reasoningContent")
+    return any(field(reasoning, name) for name in ("text", "redactedContent", "signature"))
 
 
 def _read_any_chunk(chunk: Any) -> Reading:
     """Read a chunk of a model that has one text in each, under a name of its own."""
-    usage = _usage_in(chunk)
-    choices = _items(chunk, "choices")
-    output = _has_text(chunk, _DEPTH)
-    failed = _has_failed(chunk) or any(map(_has_failed, choices)) or _has_error(chunk)
-    tool_calls = tuple(
-        call for at, choice in enumerate(choices) for call in _openai_tool_calls(_get(choice, "delta"), at)
-    )
+    usage, failed, tool_calls = find_usage(chunk), _is_failure(chunk), tuple(_openai_tool_calls(chunk))
+    output = bool(tool_calls) or _has_text(chunk, _DEPTH) or _is_text(chunk)
     if usage is None and not failed and not tool_calls:
         return OUTPUT if output else NOTHING
     return Reading(usage, output, failed, tool_calls)
 
 
 def _has_text(value: Any, depth: int) -> bool:
+    """Look for a text where texts are known to be."""
     if isinstance(value, str):
         return value != ""
-    if not depth:
+    if value is None or not depth:
         return False
     if isinstance(value, list):
-        return any(_has_text(item, depth) for item in value[:8])
-    return isinstance(value, dict) and any(_has_text(value[name], depth - 1) for name in _TEXTS if name in value)
+        return any(_has_text(item, depth - 1) for item in value[:_WIDTH])
+    return bool(items(value, "tool_calls")) or any(_has_text(field(value, name), depth - 1) for name in _TEXTS)
+
+
+def _is_text(chunk: Any) -> bool:
+    """Look for a text under whatever name, in a chunk that has none of the known ones."""
+    fields = chunk if isinstance(chunk, dict) else getattr(chunk, "__dict__", {})
+    if any(name in fields for name in _TEXTS):
+        return False
+    texts = (name for name, value in fields.items() if isinstance(value, str) and value)
+    return any(_NO_TEXT.search(name) is None for name in texts)
 
 
 def _read_anthropic_start(event: Any) -> Reading:
-    usage = read_usage(_get(_get(event, "message"), "usage"))
-    return NOTHING if usage is None else Reading(usage=usage)
+    return _of_usage(read_usage(field(field(event, "message"), "usage")))
 
 
 def _read_anthropic_block(event: Any) -> Reading:
-    tool_call = _anthropic_tool_use(_get(event, "content_block"), _get(event, "index"))
+    tool_call = _anthropic_tool_use(field(event, "content_block"), field(event, "index"))
     return NOTHING if tool_call is None else Reading(tool_calls=(tool_call,))
 
 
 def _read_anthropic_delta(event: Any) -> Reading:
-    delta = _get(event, "delta")
-    return OUTPUT if any(_get(delta, name) for name in _DELTAS) or _get(delta, "partial_json") is not None else NOTHING
+    delta = field(event, "delta")
+    is_output = field(delta, "partial_json") is not None or any(field(delta, name) for name in _DELTAS)
+    return OUTPUT if is_output else NOTHING
 
 
 def _read_anthropic_end(event: Any) -> Reading:
-    usage, failed = read_usage(_get(event, "usage")), _has_failed(_get(event, "delta"))
+    usage, failed = read_usage(field(event, "usage")), _has_failed(field(event, "delta"))
     return NOTHING if usage is None and not failed else Reading(usage=usage, failed=failed)
 
 
@@ -297,60 +235,56 @@ _ANTHROPIC = {
     "error": _read_failure,
 }
 _DELTAS = ("text", "thinking", "signature", "data")
-_CONVERSE_EVENTS = (
-    "contentBlockDelta",
-    "messageStart",
-    "contentBlockStart",
-    "contentBlockStop",
-    "messageStop",
-    "metadata",
-)
+
+
+def _is_failure(body: Any) -> bool:
+    """Say whether a body or a chunk stopped at a failure, or has an error in the place of an answer."""
+    error = field(body, "error")
+    has_error = bool(error) and isinstance(error, (dict, str))
+    return has_error or _has_failed(body) or any(map(_has_failed, items(body, "choices")))
 
 
 def _has_failed(item: Any) -> bool:
-    stop = _get(item, *_STOPS)
+    stop = field(item, *_STOPS)
     return isinstance(stop, str) and stop in _FAILURES
-
-
-def _has_error(body: Any) -> bool:
-    """Say whether there is an error in the place of an answer."""
-    return isinstance(_get(body, "error"), (dict, str)) and bool(_get(body, "error"))
 
 
 def _tool_uses(message: Any) -> Iterator[ToolCall]:
     """Go through the tools that a message in Converse's shape asks for."""
-    blocks = enumerate(_items(message, "content"))
-    return _known(_tool_use(_get(block, "toolUse", "tool_use"), at) for at, block in blocks)
+    blocks = enumerate(items(message, "content"))
+    return _known(_tool_use(field(block, "toolUse", "tool_use"), at) for at, block in blocks)
 
 
 def _tool_use(tool_use: Any, place: object) -> ToolCall | None:
     """Read one of them. A tool that the service calls by itself is not the application's call."""
-    if tool_use is None or _get(tool_use, "type") == "server_tool_use":
+    if field(tool_use, "type") == "server_tool_use":
         return None
-    return _tool_call(_get(tool_use, "name"), _get(tool_use, "toolUseId", "tool_use_id"), place)
+    return _tool_call(field(tool_use, "name"), field(tool_use, "toolUseId", "tool_use_id"), place)
 
 
 def _anthropic_tool_uses(message: Any) -> Iterator[ToolCall]:
-    return _known(_anthropic_tool_use(block, at) for at, block in enumerate(_items(message, "content")))
+    return _known(_anthropic_tool_use(block, at) for at, block in enumerate(items(message, "content")))
 
 
 def _anthropic_tool_use(block: Any, place: object) -> ToolCall | None:
     """Read a block of Anthropic's; what its servers call has types of its own, such as `server_tool_use`."""
-    if _get(block, "type") != "tool_use":
+    if field(block, "type") != "tool_use":
         return None
-    return _tool_call(_get(block, "name"), _get(block, "id"), place)
+    return _tool_call(field(block, "name"), field(block, "id"), place)
 
 
-def _openai_tool_calls(message: Any, choice: object) -> Iterator[ToolCall]:
-    """Go through the tool calls of a message, or a delta, in OpenAI's shape, which many models have."""
-    return _known(
-        _tool_call(
-            _get(_get(call, "function"), "name"),
-            _get(call, "id"),
-            f"{choice}.{at if _get(call, 'index') is None else _get(call, 'index')}",
-        )
-        for at, call in enumerate(_items(message, "tool_calls"))
-    )
+def _openai_tool_calls(item: Any) -> Iterator[ToolCall]:
+    """Go through the tool calls of a body, or a chunk, in OpenAI's shape, which many models have."""
+    for at, choice in enumerate(items(item, "choices")):
+        place = field(choice, "index")
+        calls = enumerate(items(field(choice, "message", "delta"), "tool_calls"))
+        yield from _known(_openai_tool_call(call, at if place is None else place, n) for n, call in calls)
+
+
+def _openai_tool_call(call: Any, choice: object, at: int) -> ToolCall | None:
+    index = field(call, "index")
+    place = f"{choice}.{at if index is None else index}"
+    return _tool_call(field(field(call, "function"), "name"), field(call, "id"), place)
 
 
 def _tool_call(name: Any, id_: Any, place: object) -> ToolCall | None:
@@ -361,17 +295,3 @@ def _tool_call(name: Any, id_: Any, place: object) -> ToolCall | None:
 
 def _known(tool_calls: Iterable[ToolCall | None]) -> Iterator[ToolCall]:
     return (tool_call for tool_call in tool_calls if tool_call is not None)
-
-
-def _items(value: Any, name: str) -> list[Any]:
-    items = _get(value, name)
-    return items if isinstance(items, list) else []
-
-
-def _get(value: Any, *names: str) -> Any:
-    """Find a field by the first of its names under which there is anything."""
-    for name in names:
-        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-        if found is not None:
-            return found
-    return None

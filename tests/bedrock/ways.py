@@ -107,10 +107,9 @@ RAW: dict[str, Callable[[Any], Any]] = {
     "read-decoded": lambda raw: raw.read(decode_content=True),
     "read-cached": lambda raw: [raw.read(cache_content=True), raw.data],
     "read-n-decoded": lambda raw: until(b"", raw.read, decode_content=False, amt=7),
-    "read1": lambda raw: until(b"", raw.read1),
-    "read1-n": lambda raw: until(b"", raw.read1, 7),
+    "read1": lambda raw: b"".join(until(b"", raw.read1)),  # in pieces as they come
+    "read1-n": lambda raw: b"".join(until(b"", raw.read1, 7)),
     "readlines-0": lambda raw: raw.readlines(0),
-    "readlines-n": lambda raw: until([], raw.readlines, 7),
     "stream": lambda raw: list(raw.stream()),
     "stream-n": lambda raw: list(raw.stream(7)),
     "stream-decoded": lambda raw: list(raw.stream(7, decode_content=True)),
