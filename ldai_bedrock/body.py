@@ -41,6 +41,7 @@ _ITERATES = frozenset({"aiter_bytes", "aiter_raw", "iter_any", "iter_chunked", "
 _CLOSES = frozenset({"aclose", "close", "release"})
 # Of these, no size is all there is.
 _TO_THE_END = frozenset({"aread", "read", "readlines"})
+_SIZES = ("amt", "size", "n", "hint")
 
 
 def follow_body(call: Call, body: Any, headers: Mapping[str, str]) -> Any:
@@ -49,16 +50,17 @@ def follow_body(call: Call, body: Any, headers: Mapping[str, str]) -> Any:
     The headers say how much was used, which holds unless a body that is read to its end says otherwise.
     """
     call.read(read_headers, headers)
-    reading = _Reading(call, headers)
-    if isinstance(body, (bytes, str)):
-        reading.feed(body.encode() if isinstance(body, str) else body)
+    # botocore has its raw stream there; aiobotocore too, and before its release 3 beneath a proxy of wrapt's.
+    own: Any = getattr(body, "__dict__", {})
+    name = "_raw_stream" if "_raw_stream" in own else "__wrapped__" if hasattr(type(body), "__wrapped__") else None
+    reading = _Reading(call, _length(body, headers))
+    if name is None:
+        if callable(getattr(body, "read", None)):
+            return _TrackedBytes(body, reading)
+        if isinstance(body, (bytes, bytearray, str)):
+            reading.feed(body.encode() if isinstance(body, str) else bytes(body))
         reading.finish()
         return body
-    own: Any = getattr(body, "__dict__", {})
-    # botocore has its raw stream there; aiobotocore too, and before its release 3 beneath a proxy of wrapt's.
-    name = "_raw_stream" if "_raw_stream" in own else "__wrapped__" if hasattr(type(body), "__wrapped__") else None
-    if name is None:
-        return _TrackedBytes(body, reading)
     raw = getattr(body, name)
     if "content" in getattr(raw, "__dict__", {}):  # aiohttp's response, which leaves the reading to this
         raw.content = _TrackedBytes(raw.content, reading)
@@ -66,36 +68,51 @@ def follow_body(call: Call, body: Any, headers: Mapping[str, str]) -> Any:
     return body
 
 
+def _length(body: Any, headers: Mapping[str, str]) -> int | None:
+    """Find how long a body is to be; None where nobody says, or where what is read may not be what was sent."""
+    if "content-encoding" in headers:
+        return None
+    announced = getattr(body, "_content_length", headers.get("content-length"))
+    text = str(announced)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
 class _Reading:
     """How far a body was read; whoever reads it keeps this alive."""
 
-    def __init__(self, call: Call, headers: Mapping[str, str]) -> None:
-        length = headers.get("content-length", "")
+    def __init__(self, call: Call, length: int | None) -> None:
         self._call = call
-        self._expected = int(length) if length.isascii() and length.isdigit() else None
+        self._length = length
         self._seen = 0
-        self._whole = Whole()
+        self._whole: Whole | None = Whole()
         start()
 
     def feed(self, piece: bytes) -> None:
         """Take in a piece; the last one is known by the length that was announced."""
-        self._seen += len(piece)
-        self._whole.feed(piece)
-        if self._seen == self._expected:
-            self.finish()
+        if self._whole is not None:
+            self._seen += len(piece)
+            self._whole.feed(piece)
+            if self._seen == self._length:
+                self.finish()
 
     def finish(self) -> None:
-        """Learn that there is no more: less than was announced is a failure, which whoever reads is told too."""
-        if self._expected is not None and self._seen < self._expected:
+        """Learn that there is no more: another length than was announced is a failure, as whoever reads is told."""
+        if self._whole is None:
+            return
+        if self._length is not None and self._seen != self._length:
             self.end(EOFError())
             return
         for item in self._whole.finish():
             read_whole(self._call, read_invoke_body, item)
         self.end()
 
+    def may_miss(self) -> None:
+        """Learn that not all is handed on: urllib3 loses what it has begun to iterate over, and tells nobody."""
+        self._length = None
+
     def end(self, error: BaseException | None = None) -> None:
-        """Learn that it is over."""
-        self._whole = Whole()
+        """Learn that it is over: nothing is kept any more."""
+        self._whole = None
         self._call.end(error)
 
     def __del__(self) -> None:
@@ -112,7 +129,11 @@ class _TrackedBytes(Forwarding):
         self._reading = reading
 
     def __getattr__(self, name: str) -> Any:
+        if name == "data" and hasattr(type(self._stream), name):  # all of a urllib3 response
+            return self._reads("read", lambda: super(_TrackedBytes, self).__getattr__(name))()
         value = super().__getattr__(name)
+        if name == "json" and hasattr(type(self._stream), "data"):
+            return lambda: self.data and value()
         if name in _READS:
             return self._reads(name, value)
         if name in _ITERATES:
@@ -120,13 +141,6 @@ class _TrackedBytes(Forwarding):
         if name in _CLOSES:
             return self._closes(value)
         return value
-
-    @property
-    def data(self) -> Any:
-        """All of a urllib3 response."""
-        data = self._stream.data
-        self._took("read", (), data)
-        return data
 
     def __iter__(self) -> Iterator[Any]:
         return self._pieces(iter(self._stream))
@@ -165,7 +179,7 @@ class _TrackedBytes(Forwarding):
 
     def _reads(self, name: str, read: Callable[..., Any]) -> Callable[..., Any]:
         def reads(*args: Any, **kwargs: Any) -> Any:
-            size = (*args, *kwargs.values())
+            size = args[0] if args else next((kwargs[each] for each in _SIZES if each in kwargs), None)
             try:
                 result = read(*args, **kwargs)
             except BaseException as error:
@@ -178,7 +192,7 @@ class _TrackedBytes(Forwarding):
 
         return reads
 
-    async def _awaits(self, name: str, size: tuple[Any, ...], reading: Any) -> Any:
+    async def _awaits(self, name: str, size: Any, reading: Any) -> Any:
         try:
             result = await reading
         except BaseException as error:
@@ -187,24 +201,28 @@ class _TrackedBytes(Forwarding):
         self._took(name, size, result)
         return result
 
-    def _took(self, name: str, asked: tuple[Any, ...], result: Any) -> None:
-        """Take in what was read: bytes, lines, a piece and whether it is the last, or how many bytes of a buffer."""
-        size: Any = asked[0] if asked else None
-        if name == "readinto":
-            result, size = bytes(size[:result]), len(size)
-        if isinstance(result, (list, tuple)):
-            result = b"".join(part for part in result if isinstance(part, bytes))
-        if not isinstance(result, (bytes, bytearray)):
+    def _took(self, name: str, size: Any, result: Any) -> None:
+        """Take in what was read: bytes, lines, a piece and whether a chunk ends with it, or how many of a buffer."""
+        piece, is_over = result, name in _TO_THE_END and (not size if name == "readlines" else size is None or size < 0)
+        if name == "readinto" and isinstance(result, int):
+            with memoryview(size).cast("B") as buffer:
+                piece, size = bytes(buffer[:result]), buffer.nbytes
+        elif isinstance(result, list):
+            self._reading.may_miss()
+            piece = b"".join(line for line in result if isinstance(line, bytes))
+        elif isinstance(result, tuple):
+            piece, size = result[0], 0 if result[-1] else None
+        if not isinstance(piece, (bytes, bytearray)):
             return  # a stand-in's own idea of a body
-        self._reading.feed(bytes(result))
-        is_all = name in _TO_THE_END and (size is None or size < 0)
-        if is_all or (not result and size != 0):
+        self._reading.feed(bytes(piece))
+        if is_over or (not piece and size != 0 and name != "read_nowait"):
             self._reading.finish()
 
     def _iterates(self, pieces: Any) -> Any:
         return self._apieces(pieces) if hasattr(pieces, "__aiter__") else self._pieces(pieces)
 
     def _pieces(self, pieces: Any) -> Iterator[Any]:
+        self._reading.may_miss()
         reads = self._reads("read1", lambda: next(pieces, b""))
         while piece := reads():
             yield piece

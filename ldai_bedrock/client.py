@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ldai_bedrock.body import follow_body
 from ldai_bedrock.events import AsyncTrackedEventStream, TrackedEventStream
 from ldai_bedrock.readings import read_converse, read_converse_event, read_invoke_event
+from ldai_bedrock.usage import field
 from ldai_core import Run
 from ldai_core.stream import follow, is_stream, measure, measure_async
 
@@ -95,7 +96,17 @@ def _is_async(client: Any) -> bool:
 
 
 def _follow(call: Call, response: Any) -> Any:
-    """Measure what a request returned, by its shape: a stream or a body to its end, anything else at once."""
+    """Measure what a request returned; what cannot be read is returned as it is, and costs its tokens."""
+    try:
+        return _follow_shape(call, response)
+    except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
+        call.lose(error)
+        call.end()
+        return response
+
+
+def _follow_shape(call: Call, response: Any) -> Any:
+    """Measure a response by its shape: a stream or a body to its end, anything else at once."""
     if not isinstance(response, Mapping):
         is_events = _is_events(response)
         return _follow_events(call, response, read_converse_event) if is_events else _follow_any(call, response)
@@ -106,8 +117,8 @@ def _follow(call: Call, response: Any) -> Any:
         return follow(call, response, read_converse)
     if _is_events(body):
         return _with(response, "body", _follow_events(call, body, read_invoke_event))
-    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    return _with(response, "body", follow_body(call, body, headers))
+    headers = field(response.get("ResponseMetadata"), "HTTPHeaders")
+    return _with(response, "body", follow_body(call, body, headers if isinstance(headers, Mapping) else {}))
 
 
 def _follow_any(call: Call, result: Any) -> Any:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Whole", "from_json"]
 
-_BEGINNINGS = (b"{", b"\xef", b"\xfe", b"\xff")  # of an object, or of the mark of an encoding
+_BEGINNINGS = (b"{", b"\xef\xbb\xbf", b"\xfe\xff", b"\xff\xfe")  # of an object, or the mark of an encoding
 
 
 class Whole:
@@ -18,15 +18,22 @@ class Whole:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._is_object: bool | None = None  # not known before the first byte that is no space
+        self._is_object: bool | None = None  # not known before its first bytes
 
     def feed(self, piece: bytes) -> Iterable[Any]:
         """Keep the piece: JSON is complete at its end."""
-        if self._is_object is None and piece.strip():
-            self._is_object = piece.lstrip().startswith(_BEGINNINGS)
-        if self._is_object:
+        if self._is_object is not False:
             self._pieces.append(piece)
+        if self._is_object is None:
+            self._look(b"".join(self._pieces).lstrip())
         return ()
+
+    def _look(self, beginning: bytes) -> None:
+        if beginning.startswith(_BEGINNINGS):
+            self._is_object = True
+        elif not any(each.startswith(beginning) for each in _BEGINNINGS):
+            self._is_object = False
+            self._pieces.clear()
 
     def finish(self) -> Iterable[Any]:
         """Give the object."""

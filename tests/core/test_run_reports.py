@@ -161,3 +161,32 @@ def test_a_sum_that_json_may_not_carry() -> None:
     for call in list(run._calls):
         call.end()
     assert tokens_of(run, ld_client) == [(INPUT, 6)]
+
+
+FINAL = Reading(usage=TokenUsage(input=9, output=3), final=True)
+
+
+@pytest.mark.parametrize(
+    ("readings", "known"),
+    [
+        ([FINAL, Reading(usage=TokenUsage(93, 90, 3))], [(TOTAL, 12), (INPUT, 9), (OUTPUT_TOKENS, 3)]),
+        ([Reading(usage=TokenUsage(93, 90, 3)), FINAL], [(TOTAL, 12), (INPUT, 9), (OUTPUT_TOKENS, 3)]),
+        (
+            [Reading(usage=TokenUsage(93, 90, 3)), Reading(usage=TokenUsage(output=5), final=True)],
+            [(TOTAL, 95), (INPUT, 90), (OUTPUT_TOKENS, 5)],
+        ),
+        ([FINAL, Reading(usage=TokenUsage(output=4), final=True)], [(TOTAL, 13), (INPUT, 9), (OUTPUT_TOKENS, 4)]),
+        (
+            [Reading(usage=TokenUsage(20, 9, 3), final=True), Reading(usage=TokenUsage(12))],
+            [(TOTAL, 20), (INPUT, 9), (OUTPUT_TOKENS, 3)],
+        ),
+    ],
+)
+def test_a_last_word(readings: list[Reading], known: list[tuple[str, int]]) -> None:
+    """A usage that is the provider's last word holds, count by count, before and after others; its total follows."""
+    run, ld_client = make_run()
+    call = run.call()
+    for reading in readings:
+        call.observe(reading)
+    call.end()
+    assert tokens_of(run, ld_client) == known
