@@ -95,20 +95,23 @@ class _Reading:
             if self._seen == self._length:
                 self.finish()
 
-    def finish(self) -> None:
-        """Learn that there is no more: another length than was announced is a failure, as whoever reads is told."""
+    def finish(self, *, arrived: bool = False) -> None:
+        """Learn that there is no more: another length than was announced is a failure, unless it has arrived for all.
+
+        What is left of it then, urllib3 has lost between two ways of reading.
+        """
         if self._whole is None:
             return
-        if self._length is not None and self._seen != self._length:
+        if self._length is not None and self._seen != self._length and not arrived:
             self.end(EOFError())
             return
         for item in self._whole.finish():
             read_whole(self._call, read_invoke_body, item)
         self.end()
 
-    def may_miss(self) -> None:
-        """Learn that not all is handed on: urllib3 loses what it has begun to iterate over, and tells nobody."""
-        self._length = None
+    def lose(self, error: Exception) -> None:
+        """Give up the tokens, which could not be read."""
+        self._call.lose(error)
 
     def end(self, error: BaseException | None = None) -> None:
         """Learn that it is over: nothing is kept any more."""
@@ -133,7 +136,7 @@ class _TrackedBytes(Forwarding):
             return self._reads("read", lambda: super(_TrackedBytes, self).__getattr__(name))()
         value = super().__getattr__(name)
         if name == "json" and hasattr(type(self._stream), "data"):
-            return lambda: self.data and value()
+            return lambda: (self.data, value())[1]  # which reads it behind us
         if name in _READS:
             return self._reads(name, value)
         if name in _ITERATES:
@@ -202,13 +205,18 @@ class _TrackedBytes(Forwarding):
         return result
 
     def _took(self, name: str, size: Any, result: Any) -> None:
+        """Take in what was read; what we cannot take in costs the tokens, and not the read."""
+        try:
+            self._take(name, size, result)
+        except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
+            self._reading.lose(error)
+
+    def _take(self, name: str, size: Any, result: Any) -> None:
         """Take in what was read: bytes, lines, a piece and whether a chunk ends with it, or how many of a buffer."""
         piece, is_over = result, name in _TO_THE_END and (not size if name == "readlines" else size is None or size < 0)
         if name == "readinto" and isinstance(result, int):
-            with memoryview(size).cast("B") as buffer:
-                piece, size = bytes(buffer[:result]), buffer.nbytes
+            piece, size = memoryview(size).tobytes()[:result], len(size)
         elif isinstance(result, list):
-            self._reading.may_miss()
             piece = b"".join(line for line in result if isinstance(line, bytes))
         elif isinstance(result, tuple):
             piece, size = result[0], 0 if result[-1] else None
@@ -216,13 +224,12 @@ class _TrackedBytes(Forwarding):
             return  # a stand-in's own idea of a body
         self._reading.feed(bytes(piece))
         if is_over or (not piece and size != 0 and name != "read_nowait"):
-            self._reading.finish()
+            self._reading.finish(arrived=getattr(self._stream, "length_remaining", None) == 0)
 
     def _iterates(self, pieces: Any) -> Any:
         return self._apieces(pieces) if hasattr(pieces, "__aiter__") else self._pieces(pieces)
 
     def _pieces(self, pieces: Any) -> Iterator[Any]:
-        self._reading.may_miss()
         reads = self._reads("read1", lambda: next(pieces, b""))
         while piece := reads():
             yield piece

@@ -54,7 +54,7 @@ class Tally:
         self._usage: dict[str, int] = {}
         self._final: dict[str, int] = {}
         self._tool_calls: list[str] = []
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, str]] = set()
         self.unreadable = False
 
     def add(self, reading: Reading) -> None:
@@ -68,9 +68,12 @@ class Tally:
             if isinstance(tool_call, str):
                 self._tool_calls.append(tool_call)
                 continue
-            if (tool_call.id or tool_call.place) not in self._seen:
+            # An id may look like a place.
+            marks = [("id", tool_call.id)] if tool_call.id else []
+            marks += [("place", tool_call.place)] if tool_call.place else []
+            if not marks or marks[0] not in self._seen:
                 self._tool_calls.append(tool_call.name)
-            self._seen.update(filter(None, (tool_call.id, tool_call.place)))
+            self._seen.update(marks)
 
     def usage(self) -> TokenUsage:
         """Tell what is known; a missing total is input + output where both are known."""
