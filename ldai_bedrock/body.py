@@ -41,6 +41,9 @@ _ITERATES = frozenset({"aiter_bytes", "aiter_raw", "iter_any", "iter_chunked", "
 _CLOSES = frozenset({"aclose", "close", "release"})
 # Of these, no size is all there is.
 _TO_THE_END = frozenset({"aread", "read", "readlines"})
+# Of these, nothing is not the end.
+_MAY_BE_EMPTY = frozenset({"piece", "read_nowait"})
+_END = object()
 _SIZES = ("amt", "size", "n", "hint")
 
 
@@ -214,7 +217,9 @@ class _TrackedBytes(Forwarding):
     def _take(self, name: str, size: Any, result: Any) -> None:
         """Take in what was read: bytes, lines, a piece and whether a chunk ends with it, or how many of a buffer."""
         piece, is_over = result, name in _TO_THE_END and (not size if name == "readlines" else size is None or size < 0)
-        if name == "readinto" and isinstance(result, int):
+        if result is _END:
+            piece, is_over = b"", True
+        elif name == "readinto" and isinstance(result, int):
             piece, size = memoryview(size).tobytes()[:result], len(size)
         elif isinstance(result, list):
             piece = b"".join(line for line in result if isinstance(line, bytes))
@@ -223,18 +228,18 @@ class _TrackedBytes(Forwarding):
         if not isinstance(piece, (bytes, bytearray)):
             return  # a stand-in's own idea of a body
         self._reading.feed(bytes(piece))
-        if is_over or (not piece and size != 0 and name != "read_nowait"):
+        if is_over or (not piece and size != 0 and name not in _MAY_BE_EMPTY):
             self._reading.finish(arrived=getattr(self._stream, "length_remaining", None) == 0)
 
     def _iterates(self, pieces: Any) -> Any:
         return self._apieces(pieces) if hasattr(pieces, "__aiter__") else self._pieces(pieces)
 
     def _pieces(self, pieces: Any) -> Iterator[Any]:
-        reads = self._reads("read1", lambda: next(pieces, b""))
-        while piece := reads():
+        reads = self._reads("piece", lambda: next(pieces, _END))
+        while (piece := reads()) is not _END:
             yield piece
 
     async def _apieces(self, pieces: Any) -> AsyncIterator[Any]:
-        reads = self._reads("readany", lambda: anext(pieces, b""))
-        while piece := await reads():
+        reads = self._reads("piece", lambda: anext(pieces, _END))
+        while (piece := await reads()) is not _END:
             yield piece

@@ -55,8 +55,7 @@ def converse_params(config: AIConfig | AIConfigDefault, messages: Iterable[Mappi
     own: dict[str, Any] = (config.to_dict()["model"] or {}).get("parameters") or {}
     spoken = [message.to_dict() for message in config.messages or ()] + list(messages)
     told = [block for message in spoken if message["role"] == "system" for block in _blocks(message["content"])]
-    others = groupby((message for message in spoken if message["role"] != "system"), lambda message: message["role"])
-    served = _take(own, "system", str, list)  # as the messages of the model's parameters: the config's own win
+    served = _take(own, "system", str, list)  # for a config whose messages say none
     for name in ("messages", "modelId"):
         own.pop(name, None)
     extra = _take(own, "additionalModelRequestFields", dict)
@@ -68,12 +67,13 @@ def converse_params(config: AIConfig | AIConfigDefault, messages: Iterable[Mappi
     }
     fields = {name: _take(own, name, object) for name in _FIELDS}
     params["additionalModelRequestFields"] = {**own, **(extra or {})}
+    sequence = groupby((each for each in spoken if each["role"] != "system"), lambda message: message["role"])
     return {
         **{name: value for name, value in params.items() if value},
         **{name: value for name, value in fields.items() if value is not None},
         "messages": [
             {"role": role, "content": [block for message in row for block in _blocks(message["content"])]}
-            for role, row in others
+            for role, row in sequence
         ],
     }
 
@@ -140,7 +140,7 @@ def _tool_config(config: AIConfig | AIConfigDefault, own: dict[str, Any]) -> dic
 
 
 def _choice(given: Any) -> Any:
-    """Write a choice among the tools as Converse has it: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolChoice.html ."""  # noqa: E501, W505  # the link
+    """Write a choice among the tools as Converse has it; what no dialect knows passes, for boto3 to say so."""
     kind = given.get("type") if isinstance(given, dict) else given
     if isinstance(kind, str) and kind in _CHOICES:
         return {_CHOICES[kind]: {}}
@@ -149,7 +149,7 @@ def _choice(given: Any) -> Any:
 
 
 def _is_hosted(tool: Any) -> bool:
-    """Say whether the provider has this tool, by its type: no application answers it, and Converse has no shape for it."""
+    """Say whether a tool is the provider's own, by its type: Converse has no shape for those."""
     return isinstance(tool, dict) and tool.get("type") not in (None, "function", "custom")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -67,6 +66,8 @@ def read_usage(usage: Any) -> TokenUsage | None:
     variations compare with those of other providers. An absent count is unknown; the total is as the service says.
     Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
     """
+    if usage is None:
+        return None
     input_ = field(usage, *_UNCACHED)
     input_ = field(usage, *_INPUT) if input_ is None else _with_cached(input_, usage)
     output = field(usage, *_OUTPUT)
@@ -113,8 +114,9 @@ def usage_in_headers(headers: Any) -> TokenUsage | None:
 
 def field(value: Any, *names: str) -> Any:
     """Find a field of a dict or an object, by the first of its names under which there is anything."""
+    is_dict = isinstance(value, dict)
     for name in names:
-        found = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
+        found = value.get(name) if is_dict else getattr(value, name, None)
         if found is not None:
             return found
     return None

@@ -18,22 +18,20 @@ class Whole:
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
-        self._is_object: bool | None = None  # not known before its first bytes
+        self._beginning = b""  # as long as it does not tell
+        self._is_object: bool | None = None
 
     def feed(self, piece: bytes) -> Iterable[Any]:
         """Keep the piece: JSON is complete at its end."""
-        if self._is_object is not False:
-            self._pieces.append(piece)
         if self._is_object is None:
-            self._look(b"".join(self._pieces).lstrip())
+            piece = self._beginning = (self._beginning + piece).lstrip()
+            if piece.startswith(_BEGINNINGS):
+                self._is_object = True
+            elif not any(each.startswith(piece) for each in _BEGINNINGS):
+                self._is_object = False
+        if self._is_object:
+            self._pieces.append(piece)
         return ()
-
-    def _look(self, beginning: bytes) -> None:
-        if beginning.startswith(_BEGINNINGS):
-            self._is_object = True
-        elif not any(each.startswith(beginning) for each in _BEGINNINGS):
-            self._is_object = False
-            self._pieces.clear()
 
     def finish(self) -> Iterable[Any]:
         """Give the object."""

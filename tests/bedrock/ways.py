@@ -13,7 +13,18 @@ from tests.bedrock.expected import INVOKED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BODY", "RAW", "TO_THE_END", "outcome", "until", "within"]
+__all__ = ["BODY", "RAW", "TO_THE_END", "Answering", "outcome", "until", "within"]
+
+
+class Answering:
+    """A client of an application's own tests, whose `invoke_model` returns what it is made with."""
+
+    def __init__(self, body: Any, **fields: Any) -> None:
+        self.response = {"body": body, **fields}
+
+    def invoke_model(self, **_asked: Any) -> Any:
+        """Answer."""
+        return self.response
 
 
 def within(way: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -73,6 +84,7 @@ _BOTH: dict[str, Callable[[Any], Any]] = {
     "read-nothing": lambda stream: [stream.read(0), stream.read(7), stream.read(0), stream.read(), stream.read(0)],
     "readinto": lambda stream: _read_into(stream, bytearray(7)),
     "readinto-view": lambda stream: _read_into(stream, memoryview(bytearray(700))[9:99]),
+    "readinto-strided": lambda stream: _read_into(stream, memoryview(bytearray(14))[::2]),
     "readinto-nothing": lambda stream: [stream.readinto(bytearray()), stream.read()],
     "readline": lambda stream: until(b"", stream.readline),
     "readline-n": lambda stream: until(b"", stream.readline, 5),

@@ -228,7 +228,10 @@ def frame(headers: Mapping[str, str], content: JSON | None) -> bytes:
     """Encode one message: its lengths and their checksum, headers of strings, the content, the checksum of all."""
     payload = b"" if content is None else json.dumps(content).encode()
     head = b"".join(
-        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value.encode())) + value.encode()
+        struct.pack(">B", len(name.encode()))
+        + name.encode()
+        + struct.pack(">BH", 7, len(value.encode()))
+        + value.encode()
         for name, value in headers.items()
     )
     prelude = struct.pack(">II", 16 + len(head) + len(payload), len(head))
