@@ -92,6 +92,7 @@ def main() -> None:
     def show(piece: str) -> None:
         console.print(piece, end="", style="dim", markup=False, highlight=False)
 
+    launchdarkly = None
     with ExitStack() as stack:
         if local:
             served = {**FALLBACK.to_dict(), "_ldMeta": {"enabled": True, "variationKey": "brief", "version": 1}}
@@ -112,7 +113,7 @@ def main() -> None:
         stack.callback(bedrock.close)
         with LDClient(told) as ld_client:
             chat(console, Chatbot(AIClient(ld_client), bedrock, context, show))
-        if local:
+        if launchdarkly is not None:
             console.print(variation_table(launchdarkly.events))
 
 

@@ -33,6 +33,7 @@ _FIELDS = (
     "guardrailConfig",
     "outputConfig",
     "performanceConfig",
+    "projectIdentifier",
     "promptVariables",
     "requestMetadata",
     "serviceTier",

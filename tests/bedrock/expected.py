@@ -20,6 +20,7 @@ REQUESTS: dict[str, Any] = {
     "invoke_model": INVOKED,
     "invoke_model_with_response_stream": INVOKED,
 }
+GUARDED: Any = {"guardrailIdentifier": "g", "guardrailVersion": "1", "source": "INPUT", "content": []}
 # Where an operation's response has what comes in pieces.
 PIECES = {"converse_stream": "stream", "invoke_model": "body", "invoke_model_with_response_stream": "body"}
 

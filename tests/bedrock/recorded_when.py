@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ldai_bedrock import wrap_bedrock
 from ldai_core import Run
-from tests.bedrock.expected import ASKED, HEADERS, HELLO, PIECES, REQUESTS, drain, value
+from tests.bedrock.expected import ASKED, GUARDED, HEADERS, HELLO, PIECES, REQUESTS, drain, value
 from tests.expected import turns
 from tests.servers.bedrock import (
     FOREVER_S,
@@ -369,7 +369,7 @@ async def _(bench: Bench) -> None:
                 await value(response["body"].read())
 
 
-@case("tokens counted", CONVERSE)
+@case("guardrail applied", CONVERSE)
 async def _(bench: Bench) -> None:
     wrapped = wrap_bedrock(await bench.make_client(), bench.config)
-    await value(wrapped.count_tokens(modelId="m", input={"converse": {"messages": ASKED["messages"]}}))
+    await value(wrapped.apply_guardrail(**GUARDED))

@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from ldai_bedrock import wrap_bedrock
 from tests.bedrock.expected import INVOKED
-from tests.bedrock.ways import Answering
+from tests.bedrock.ways import NEEDS_READINTO, Answering
 from tests.expected import SUCCESS, duration, tokens, told, told_by_now
 from tests.servers.bedrock import claude
 
@@ -80,6 +80,7 @@ def test_doubles(config: AIConfig, recorded: RecordingClient, double: str) -> No
 FILES = [name for name in DOUBLES if name != "read-alone"]
 
 
+@NEEDS_READINTO
 @pytest.mark.parametrize("double", FILES)
 def test_doubles_are_files(config: AIConfig, recorded: RecordingClient, double: str) -> None:
     """BR11: a double is read in all the ways of a file."""

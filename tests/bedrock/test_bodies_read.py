@@ -14,7 +14,7 @@ from botocore.response import StreamingBody
 
 from ldai_bedrock import wrap_bedrock
 from tests.bedrock.expected import HEADERS, INVOKED
-from tests.bedrock.ways import BODY, TO_THE_END, outcome, until, within
+from tests.bedrock.ways import BODY, NEEDS_READINTO, TO_THE_END, outcome, until, within
 from tests.expected import SUCCESS, TOKENS, duration, tokens, told, told_by_now
 from tests.servers.bedrock import Body, ScriptedBedrock, claude
 
@@ -162,6 +162,7 @@ def test_released(server: ScriptedBedrock, wrapped: Any, recorded: RecordingClie
     assert told_by_now(recorded) == HEADERS_ALONE
 
 
+@NEEDS_READINTO
 def test_read_on_in_another_way(server: ScriptedBedrock, wrapped: Any, recorded: RecordingClient) -> None:
     """BR11: a body may be read in several ways, each from where the last one stopped."""
     server.script(SENT["in-pieces"])
@@ -225,7 +226,9 @@ AT_HAND: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("length", [None, -1])
-@pytest.mark.parametrize("way", AT_HAND)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=NEEDS_READINTO) if way == "readinto" else way for way in AT_HAND]
+)
 def test_nothing_is_read_ahead(
     server: ScriptedBedrock,
     make_client: Callable[..., Any],

@@ -72,6 +72,8 @@ def test_tokens(
     server: ScriptedBedrock, wrapped: Any, recorded: RecordingClient, usage: JSON | None, expected: Told
 ) -> None:
     """BR6: input is all of it, cached or not; the service tells the total; what is no count is not told."""
+    if usage and not usage.keys() <= wrapped.meta.service_model.shape_for("TokenUsage").members.keys():
+        pytest.skip("this release of botocore leaves out the tokens of caches, which it does not know")
     plain, streamed = answer(), events("Hello")
     plain["usage"] = streamed[-1][1]["usage"] = usage
     server.script(Answer(plain), Events(streamed))

@@ -96,7 +96,7 @@ def start(block: Any, index: int | None = 0) -> dict[str, Any]:
     ],
 )
 def test_usage(usage: Any, expected: TokenUsage | None) -> None:
-    """BR6, R29: input is all of it, cached or not, in either spelling; the service tells the total; absent is unknown."""
+    """BR6, R29: input is all of it, cached or not, in either spelling; the total is told; absent is unknown."""
     assert read_usage(usage) == expected
     assert read_usage(as_objects(usage)) == expected
     assert read_converse({"usage": usage}) == Reading(usage=expected)

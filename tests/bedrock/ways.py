@@ -8,12 +8,15 @@ import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from botocore.response import StreamingBody
+
 from tests.bedrock.expected import INVOKED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BODY", "RAW", "TO_THE_END", "Answering", "outcome", "until", "within"]
+__all__ = ["BODY", "NEEDS_READINTO", "RAW", "TO_THE_END", "Answering", "outcome", "until", "within"]
 
 
 class Answering:
@@ -25,6 +28,11 @@ class Answering:
     def invoke_model(self, **_asked: Any) -> Any:
         """Answer."""
         return self.response
+
+
+NEEDS_READINTO = pytest.mark.skipif(
+    not hasattr(StreamingBody, "readinto"), reason="the body of this release of botocore has no readinto"
+)
 
 
 def within(way: Callable[[Any], Any]) -> Callable[[Any], Any]:

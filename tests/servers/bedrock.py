@@ -145,7 +145,7 @@ def plain_answer(request: Request) -> Step:
         return Body(json.dumps(claude()).encode())
     if request.operation == "invoke-with-response-stream":
         return invoke_events(invoke_chunks("Hel", "lo"))
-    return Answer({"inputTokens": 9} if request.operation == "count-tokens" else {})
+    return Answer({"action": "NONE"})
 
 
 class _BedrockHandler(ScriptedHandler):
@@ -227,16 +227,14 @@ class ScriptedBedrock(Scripted[Step, Request]):
 def frame(headers: Mapping[str, str], content: JSON | None) -> bytes:
     """Encode one message: its lengths and their checksum, headers of strings, the content, the checksum of all."""
     payload = b"" if content is None else json.dumps(content).encode()
-    head = b"".join(
-        struct.pack(">B", len(name.encode()))
-        + name.encode()
-        + struct.pack(">BH", 7, len(value.encode()))
-        + value.encode()
-        for name, value in headers.items()
-    )
+    head = b"".join(_sized(">B", name) + b"\x07" + _sized(">H", value) for name, value in headers.items())
     prelude = struct.pack(">II", 16 + len(head) + len(payload), len(head))
     message = prelude + struct.pack(">I", crc32(prelude)) + head + payload
     return message + struct.pack(">I", crc32(message))
+
+
+def _sized(size: str, text: str) -> bytes:
+    return struct.pack(size, len(text.encode())) + text.encode()
 
 
 def _event(name: str) -> dict[str, str]:

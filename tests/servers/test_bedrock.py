@@ -90,8 +90,9 @@ def test_the_four_operations(server: ScriptedBedrock, client: Any) -> None:
     assert json.loads(client.invoke_model(**INVOKED)["body"].read()) == claude()
     chunks = client.invoke_model_with_response_stream(**INVOKED)["body"]
     assert [json.loads(event["chunk"]["bytes"]) for event in chunks] == invoke_chunks("Hel", "lo")
-    assert client.count_tokens(modelId="m", input={"converse": {"messages": ASKED["messages"]}})["inputTokens"] == 9
-    operations = ["converse", "converse-stream", "invoke", "invoke-with-response-stream", "count-tokens"]
+    guarded = {"guardrailIdentifier": "g", "guardrailVersion": "1", "source": "INPUT", "content": []}
+    assert client.apply_guardrail(**guarded)["action"] == "NONE"
+    operations = ["converse", "converse-stream", "invoke", "invoke-with-response-stream", "apply"]
     assert [request.operation for request in server.requests] == operations
     assert server.requests[0].body == {"messages": ASKED["messages"]}
     assert server.requests[2].body == {"messages": []}
