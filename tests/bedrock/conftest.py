@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.validate import ParamValidator
 from ldclient import Context
 from packaging.requirements import Requirement
 
@@ -141,6 +142,25 @@ def has_aiobotocore() -> bool:
     except PackageNotFoundError:
         return False
     return all(version("botocore") in each.specifier for each in needed if each.name == "botocore")
+
+
+@pytest.fixture(scope="session")
+def service(session: boto3.Session) -> Any:
+    """Describe the service, as boto3 does, which validates a request by it."""
+    client = session.client("bedrock-runtime")
+    yield client.meta.service_model
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def refused(service: Any) -> Callable[[dict[str, Any]], str]:
+    """Say what boto3 refuses in the arguments of either operation; nothing if it takes them."""
+
+    def refused(arguments: dict[str, Any]) -> str:
+        shapes = [service.operation_model(operation).input_shape for operation in ("Converse", "ConverseStream")]
+        return "".join(ParamValidator().validate(arguments, shape).generate_report() for shape in shapes)
+
+    return refused
 
 
 @pytest.fixture
