@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ldai_bedrock.usage import field, find_usage, items, metrics_in, read_usage, usage_in_headers
+from ldai_bedrock.usage import field, fields, find_usage, items, metrics_in, read_usage, usage_in_headers
 from ldai_core import Reading, TokenUsage, ToolCall
 from ldai_core.json_body import from_json
 from ldai_core.reading import NOTHING, OUTPUT
@@ -38,27 +38,29 @@ _FAILURES = frozenset({"malformed_model_output", "malformed_tool_use", "ERROR", 
 _STOPS = ("stopReason", "stop_reason", "finish_reason")
 
 # Where the chunks of models that are not told apart have their output, one in the other.
-_TEXTS = (
-    "text",
-    "outputText",
-    "completion",
-    "generation",
-    "content",
-    "delta",
-    "message",
-    "choices",
-    "outputs",
-    "results",
-    "generations",
-    "reasoning_content",
-    "reasoning",
-    "thinking",
-    "refusal",
-    "token",
-    "generated_text",
-    "output_text",
-    "output",
-    "response",
+_TEXTS = frozenset(
+    {
+        "choices",
+        "completion",
+        "content",
+        "delta",
+        "generated_text",
+        "generation",
+        "generations",
+        "message",
+        "output",
+        "outputText",
+        "output_text",
+        "outputs",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "response",
+        "results",
+        "text",
+        "thinking",
+        "token",
+    }
 )
 _DEPTH = 8  # of a text in the `content` of a `message` in `choices`
 _WIDTH = 8
@@ -183,15 +185,18 @@ def _has_text(value: Any, depth: int) -> bool:
         return False
     if isinstance(value, list):
         return any(_has_text(item, depth - 1) for item in value[:_WIDTH])
-    return bool(items(value, "tool_calls")) or any(_has_text(field(value, name), depth - 1) for name in _TEXTS)
+    found = fields(value)
+    return bool(items(value, "tool_calls")) or any(
+        _has_text(found[name], depth - 1) for name in found if name in _TEXTS
+    )
 
 
 def _is_text(chunk: Any) -> bool:
     """Look for a text under whatever name, in a chunk that has none of the known ones."""
-    fields = chunk if isinstance(chunk, dict) else getattr(chunk, "__dict__", {})
-    if any(name in fields for name in _TEXTS):
+    found = fields(chunk)
+    if not _TEXTS.isdisjoint(found):
         return False
-    texts = (name for name, value in fields.items() if isinstance(value, str) and value)
+    texts = (name for name, value in found.items() if isinstance(value, str) and value)
     return any(_NO_TEXT.search(name) is None for name in texts)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ldai_core import TokenUsage
 from ldai_core.values import whole_count
 
-__all__ = ["field", "find_usage", "items", "metrics_in", "read_usage", "usage_in_headers"]
+__all__ = ["field", "fields", "find_usage", "items", "metrics_in", "read_usage", "usage_in_headers"]
 
 # The names of counts, of which the first that is there holds. Converse, Nova and Anthropic leave the cached tokens out
 # of their input, and give them beside it; everyone else has them in it.
@@ -80,7 +80,10 @@ def read_usage(usage: Any) -> TokenUsage | None:
 def find_usage(body: Any) -> TokenUsage | None:
     """Find the usage in a body or a chunk of whatever model."""
     usage = None
+    names = fields(body)
     for place in _PLACES:
+        if place and place[0] not in names:
+            continue
         found = body
         for name in place:
             found = field(found, name)
@@ -120,6 +123,12 @@ def field(value: Any, *names: str) -> Any:
         if found is not None:
             return found
     return None
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """List the fields of a dict or an object by their names; of anything else none."""
+    found = value if isinstance(value, dict) else getattr(value, "__dict__", None)
+    return found if isinstance(found, dict) else {}
 
 
 def items(value: Any, name: str) -> list[Any]:
