@@ -31,6 +31,7 @@ _OUTPUT = (
     "response_tokens",
 )
 _TOTAL = ("totalTokens", "total_tokens")
+_COUNTS = frozenset(_UNCACHED + _INPUT + _OUTPUT + _TOTAL)
 
 # Where a body or a chunk has its usage: the first of these in which there are counts. The last is itself.
 _PLACES = (
@@ -66,7 +67,7 @@ def read_usage(usage: Any) -> TokenUsage | None:
     variations compare with those of other providers. An absent count is unknown; the total is as the service says.
     Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
     """
-    if usage is None:
+    if usage is None or (isinstance(usage, dict) and _COUNTS.isdisjoint(usage)):
         return None
     input_ = field(usage, *_UNCACHED)
     input_ = field(usage, *_INPUT) if input_ is None else _with_cached(input_, usage)
@@ -101,7 +102,7 @@ def find_usage(body: Any) -> TokenUsage | None:
 def metrics_in(item: Any) -> TokenUsage | None:
     """Find Bedrock's own account in a chunk or a body; None where there is none that counts."""
     usage = read_usage(field(item, _METRICS))
-    if usage is None:
+    if usage is None or (isinstance(usage, dict) and _COUNTS.isdisjoint(usage)):
         return None
     usage = TokenUsage(input=whole_count(usage.input), output=whole_count(usage.output))
     return None if usage == TokenUsage() else usage
