@@ -5,7 +5,7 @@ The application's `StreamingBody` stays what it is: what is put beneath it forwa
 
 from __future__ import annotations
 
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from ldai_bedrock.readings import read_headers, read_invoke_body
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
     from ldai_core import Call
 
-__all__ = ["follow_body"]
+__all__ = ["follow_body", "is_body"]
 
 # How bytes are read: of urllib3's responses, of files, and of aiohttp's and httpx's streams.
 _READS = frozenset(
     {
-        "aread",
         "read",
         "read1",
         "read_nowait",
@@ -40,7 +39,7 @@ _READS = frozenset(
 _ITERATES = frozenset({"aiter_bytes", "aiter_raw", "iter_any", "iter_chunked", "iter_chunks", "read_chunked", "stream"})
 _CLOSES = frozenset({"aclose", "close", "release"})
 # Of these, no size is all there is.
-_TO_THE_END = frozenset({"aread", "read", "readlines"})
+_TO_THE_END = frozenset({"read", "readlines"})
 # Of these, nothing is not the end.
 _MAY_BE_EMPTY = frozenset({"piece", "read_nowait"})
 _END = object()
@@ -56,19 +55,34 @@ def follow_body(call: Call, body: Any, headers: Mapping[str, str]) -> Any:
     # botocore has its raw stream there; aiobotocore too, and before its release 3 beneath a proxy of wrapt's.
     own: Any = getattr(body, "__dict__", {})
     name = "_raw_stream" if "_raw_stream" in own else "__wrapped__" if hasattr(type(body), "__wrapped__") else None
-    reading = _Reading(call, _length(body, headers))
-    if name is None:
+    if name is None or not _reads_beneath(body):
+        progress = _Progress(call, None if name else _length(body, headers))
         if callable(getattr(body, "read", None)):
-            return _TrackedBytes(body, reading)
+            return _TrackedBytes(body, progress)
         if isinstance(body, (bytes, bytearray, str)):
-            reading.feed(body.encode() if isinstance(body, str) else bytes(body))
-        reading.finish()
+            progress.feed(body.encode() if isinstance(body, str) else bytes(body))
+        progress.finish()
         return body
+    progress = _Progress(call, _length(body, headers))
     raw = getattr(body, name)
+    if hasattr(type(raw), "aiter_raw"):  # httpx's response, all of which is read from its stream
+        raw.stream = _TrackedBytes(raw.stream, progress)
+        return body
     if "content" in getattr(raw, "__dict__", {}):  # aiohttp's response, which leaves the reading to this
-        raw.content = _TrackedBytes(raw.content, reading)
-    setattr(body, name, _TrackedBytes(raw, reading))
+        raw.content = _TrackedBytes(raw.content, progress)
+    setattr(body, name, _TrackedBytes(raw, progress))
     return body
+
+
+def is_body(value: Any) -> bool:
+    """Tell a body, which is there or has a `read`, from a stream of events."""
+    return isinstance(value, (bytes, bytearray, str)) or callable(getattr(value, "read", None))
+
+
+def _reads_beneath(body: Any) -> bool:
+    """Say whether reading a body reads what is beneath it, and not what another instrument has read before."""
+    reader = next(kind for kind in (*type(body).__mro__, object) if "read" in vars(kind) or kind is object)
+    return reader.__module__.startswith(("botocore.", "aiobotocore."))
 
 
 def _length(body: Any, headers: Mapping[str, str]) -> int | None:
@@ -80,7 +94,7 @@ def _length(body: Any, headers: Mapping[str, str]) -> int | None:
     return int(text) if text.isascii() and text.isdigit() else None
 
 
-class _Reading:
+class _Progress:
     """How far a body was read; whoever reads it keeps this alive."""
 
     def __init__(self, call: Call, length: int | None) -> None:
@@ -128,11 +142,11 @@ class _Reading:
 class _TrackedBytes(Forwarding):
     """What a body is read from: forwards everything, and tells what was read, when it ends, and how it fails."""
 
-    __slots__ = ("_reading",)
+    __slots__ = ("_progress",)
 
-    def __init__(self, stream: Any, reading: _Reading) -> None:
+    def __init__(self, stream: Any, progress: _Progress) -> None:
         super().__init__(stream)
-        self._reading = reading
+        self._progress = progress
 
     def __getattr__(self, name: str) -> Any:
         if name == "data" and hasattr(type(self._stream), name):  # all of a urllib3 response
@@ -142,7 +156,7 @@ class _TrackedBytes(Forwarding):
             return lambda: (self.data, value())[1]  # which reads it behind us
         if name in _READS:
             return self._reads(name, value)
-        if name in _ITERATES:
+        if name in _ITERATES and callable(value):
             return lambda *args, **kwargs: self._iterates(value(*args, **kwargs))
         if name in _CLOSES:
             return self._closes(value)
@@ -165,7 +179,7 @@ class _TrackedBytes(Forwarding):
         return self
 
     def __exit__(self, *exit_: object) -> Any:
-        self._reading.end()
+        self._progress.end()
         return self._stream.__exit__(*exit_)
 
     async def __aenter__(self) -> Any:
@@ -173,12 +187,12 @@ class _TrackedBytes(Forwarding):
         return self
 
     async def __aexit__(self, *exit_: object) -> Any:
-        self._reading.end()
+        self._progress.end()
         return await self._stream.__aexit__(*exit_)
 
     def _closes(self, close: Callable[..., Any]) -> Callable[..., Any]:
         def closes(*args: Any, **kwargs: Any) -> Any:
-            self._reading.end()  # before it fails who waits for a piece
+            self._progress.end()  # before it fails who waits for a piece
             return close(*args, **kwargs)
 
         return closes
@@ -186,23 +200,25 @@ class _TrackedBytes(Forwarding):
     def _reads(self, name: str, read: Callable[..., Any]) -> Callable[..., Any]:
         def reads(*args: Any, **kwargs: Any) -> Any:
             size = args[0] if args else next((kwargs[each] for each in _SIZES if each in kwargs), None)
+            if iscoroutinefunction(read):  # called when it is awaited, which may never be
+                return self._awaits(name, size, lambda: read(*args, **kwargs))
             try:
                 result = read(*args, **kwargs)
             except BaseException as error:
-                self._reading.end(error)
+                self._progress.end(error)
                 raise
             if isawaitable(result):
-                return self._awaits(name, size, result)
+                return self._awaits(name, size, lambda: result)
             self._took(name, size, result)
             return result
 
         return reads
 
-    async def _awaits(self, name: str, size: Any, reading: Any) -> Any:
+    async def _awaits(self, name: str, size: Any, read: Callable[[], Any]) -> Any:
         try:
-            result = await reading
+            result = await read()
         except BaseException as error:
-            self._reading.end(error)
+            self._progress.end(error)
             raise
         self._took(name, size, result)
         return result
@@ -212,7 +228,7 @@ class _TrackedBytes(Forwarding):
         try:
             self._take(name, size, result)
         except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
-            self._reading.lose(error)
+            self._progress.lose(error)
 
     def _take(self, name: str, size: Any, result: Any) -> None:
         """Take in what was read: bytes, lines, a piece and whether a chunk ends with it, or how many of a buffer."""
@@ -227,9 +243,10 @@ class _TrackedBytes(Forwarding):
             piece, size = result[0], 0 if result[-1] else None
         if not isinstance(piece, (bytes, bytearray)):
             return  # a stand-in's own idea of a body
-        self._reading.feed(bytes(piece))
-        if is_over or (not piece and size != 0 and name not in _MAY_BE_EMPTY):
-            self._reading.finish(arrived=getattr(self._stream, "length_remaining", None) == 0)
+        self._progress.feed(bytes(piece))
+        at_eof = getattr(self._stream, "at_eof", None)  # aiohttp's
+        if is_over or (not piece and size != 0 and name not in _MAY_BE_EMPTY) or (callable(at_eof) and at_eof()):
+            self._progress.finish(arrived=getattr(self._stream, "length_remaining", None) == 0)
 
     def _iterates(self, pieces: Any) -> Any:
         return self._apieces(pieces) if hasattr(pieces, "__aiter__") else self._pieces(pieces)

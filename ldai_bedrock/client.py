@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from copy import copy
 from functools import partial, update_wrapper
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ldai_bedrock.body import follow_body
-from ldai_bedrock.events import AsyncTrackedEventStream, TrackedEventStream
-from ldai_bedrock.readings import read_converse, read_converse_event, read_invoke_event
-from ldai_bedrock.usage import field
+from ldai_bedrock.responses import follow_any, follow_body_in, follow_events_in, follow_response
 from ldai_core import Run
-from ldai_core.stream import follow, is_stream, measure, measure_async
+from ldai_core.stream import measure, measure_async
 
 if TYPE_CHECKING:
-    from ldai_core import Call
+    from collections.abc import Awaitable, Callable
+
     from ldai_core.run import Source
+    from ldai_core.stream import Follow
 
 __all__ = ["track_bedrock_converse_metrics", "track_bedrock_converse_metrics_async", "wrap_bedrock"]
 
@@ -25,7 +22,12 @@ Client = TypeVar("Client")
 T = TypeVar("T")
 
 # Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock_Runtime.html
-_OPERATIONS = ("converse", "converse_stream", "invoke_model", "invoke_model_with_response_stream")
+_OPERATIONS: dict[str, Follow] = {
+    "converse": follow_response,
+    "converse_stream": partial(follow_events_in, "stream"),
+    "invoke_model": follow_body_in,
+    "invoke_model_with_response_stream": partial(follow_events_in, "body"),
+}
 _UNMEASURED = "_ldai_unmeasured"
 
 
@@ -43,15 +45,20 @@ def wrap_bedrock(client: Client, source: Source) -> Client:
     Raises TypeError for a client or a source of the wrong kind.
     """
     operations = [name for name in _OPERATIONS if callable(getattr(client, name, None))]
+    wrong = TypeError(
+        'client: expected a client for "bedrock-runtime", of boto3, or an open one of aioboto3 or aiobotocore,'
+        f" got {type(client).__name__}"
+    )
     if not operations or isinstance(client, type) or not hasattr(client, "__dict__"):
-        raise TypeError(
-            'client: expected a client for "bedrock-runtime", of boto3, or an open one of aioboto3 or aiobotocore,'
-            f" got {type(client).__name__}"
-        )
+        raise wrong
     Run(source)  # refuses a wrong source here, rather than at the first request
-    unmeasured = vars(client).get(_UNMEASURED, client)
     # Made without its class's help: botocore's clients answer for attributes that are not there yet, and so recurse.
-    double: Client = object.__new__(type(client))
+    # The class is that which a proxy stands for.
+    try:
+        double: Client = object.__new__(client.__class__)
+    except TypeError:
+        raise wrong from None
+    unmeasured = vars(client).get(_UNMEASURED, client)
     vars(double).update(vars(client))
     vars(double)[_UNMEASURED] = unmeasured
     for name in operations:
@@ -70,78 +77,27 @@ def track_bedrock_converse_metrics(tracker: Source, func: Callable[[], T]) -> T:
     A second time on the same tracker, `func` is called again and only what was not yet recorded is emitted; for a new
     run, call `create_tracker` on the AI Config.
     """
-    return measure(tracker, func, _follow)
+    return measure(tracker, func, follow_any)
 
 
 async def track_bedrock_converse_metrics_async(tracker: Source, func: Callable[[], Awaitable[T]]) -> T:
     """Record the request that `func` makes, like `track_bedrock_converse_metrics`; `func` returns an awaitable."""
-    return await measure_async(tracker, func, _follow)
+    return await measure_async(tracker, func, follow_any)
 
 
 def _measured(client: Any, name: str, source: Source) -> Callable[..., Any]:
-    operation = getattr(client, name)
-    begin: Any = measure_async if _is_async(client) or iscoroutinefunction(operation) else measure
+    follow = _OPERATIONS[name]
+    begin: Any = measure_async if _is_async(client) or iscoroutinefunction(getattr(client, name)) else measure
 
     def measured(*args: Any, **kwargs: Any) -> Any:
+        operation = getattr(client, name)  # as it is now, for it may have been replaced
         if args:  # which are refused before there is a request
             return operation(*args, **kwargs)
-        return begin(source, partial(operation, **kwargs), _follow)
+        return begin(source, partial(operation, **kwargs), follow)
 
-    return update_wrapper(measured, operation)
+    return update_wrapper(measured, getattr(client, name))
 
 
 def _is_async(client: Any) -> bool:
     """Tell an aiobotocore client, whose operations are plain functions that return coroutines."""
-    return any(base.__module__.startswith("aiobotocore.") for base in type(client).__mro__)
-
-
-def _follow(call: Call, response: Any) -> Any:
-    """Measure what a request returned; what cannot be read is returned as it is, and costs its tokens."""
-    try:
-        return _follow_shape(call, response)
-    except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call
-        call.lose(error)
-        call.end()
-        return response
-
-
-def _follow_shape(call: Call, response: Any) -> Any:
-    """Measure a response by its shape: a stream or a body to its end, anything else at once."""
-    if not isinstance(response, Mapping):
-        is_events = _is_events(response)
-        return _follow_events(call, response, read_converse_event) if is_events else _follow_any(call, response)
-    stream, body = response.get("stream"), response.get("body")
-    if stream is not None:
-        return _with(response, "stream", _follow_events(call, stream, read_converse_event))
-    if body is None:
-        return follow(call, response, read_converse)
-    if _is_events(body):
-        return _with(response, "body", _follow_events(call, body, read_invoke_event))
-    headers = field(response.get("ResponseMetadata"), "HTTPHeaders")
-    return _with(response, "body", follow_body(call, body, headers if isinstance(headers, Mapping) else {}))
-
-
-def _follow_any(call: Call, result: Any) -> Any:
-    """Measure what is no response of boto3's: an object with the same fields, or the events of a stream."""
-    return follow(call, result, read_converse_event if is_stream(result) else read_converse)
-
-
-def _follow_events(call: Call, events: Any, read: Any) -> Any:
-    if is_stream(events) and not _is_events(events):  # an iterator of the application's own
-        return follow(call, events, read)
-    track: Any = AsyncTrackedEventStream if hasattr(type(events), "__aiter__") else TrackedEventStream
-    return track(events, call, read)
-
-
-def _is_events(body: Any) -> bool:
-    """Tell an event stream, of botocore or aiobotocore, which has no base in common with other streams."""
-    return hasattr(type(body), "get_initial_response")
-
-
-def _with(response: Any, name: str, value: Any) -> Any:
-    """Put what is measured into a copy, for whoever has got hold of the response before us."""
-    if response[name] is value:
-        return response
-    response = copy(response)
-    response[name] = value
-    return response
+    return any(base.__module__.startswith("aiobotocore.") for base in client.__class__.__mro__)

@@ -29,6 +29,9 @@ class AsyncTrackedEventStream(AsyncTrackedIterable[Any]):
 
     __slots__ = ()
 
+    def __iter__(self) -> Any:
+        return iter(self._stream)  # which says what to use instead
+
     async def get_initial_response(self) -> Any:
         """Take the first event, likewise."""
         try:

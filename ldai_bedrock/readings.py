@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "read_converse",
     "read_converse_event",
+    "read_event",
     "read_headers",
     "read_invoke_body",
     "read_invoke_chunk",
@@ -122,8 +123,8 @@ def read_invoke_chunk(chunk: Any) -> Reading:
     read = _ANTHROPIC.get(kind) if isinstance(kind, str) else None
     if read is not None:
         reading = read(chunk)
-    else:  # Nova has Converse's events
-        reading = read_converse_event(chunk)
+    else:
+        reading = NOTHING if _CONVERSE.isdisjoint(fields(chunk)) else read_converse_event(chunk)  # which Nova has
         reading = _read_any_chunk(chunk) if reading is NOTHING else reading
     return _with_metrics(chunk, reading)
 
@@ -135,6 +136,11 @@ def read_invoke_event(event: Any) -> Reading:
     """
     chunk = field(field(event, "chunk"), "bytes")
     return read_invoke_chunk(from_json(chunk)) if isinstance(chunk, (bytes, str)) else NOTHING
+
+
+def read_event(event: Any) -> Reading:
+    """Read one event of a stream of either kind."""
+    return read_converse_event(event) if field(event, "chunk") is None else read_invoke_event(event)
 
 
 def read_headers(headers: Any) -> Reading:
@@ -240,6 +246,9 @@ _ANTHROPIC = {
     "error": _read_failure,
 }
 _DELTAS = ("text", "thinking", "signature", "data")
+
+
+_CONVERSE = frozenset({"contentBlockDelta", "contentBlockStart", "messageStop", "metadata"})
 
 
 def _is_failure(body: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,10 +70,10 @@ def read_usage(usage: Any) -> TokenUsage | None:
     """
     if usage is None or (isinstance(usage, dict) and _COUNTS.isdisjoint(usage)):
         return None
-    input_ = field(usage, *_UNCACHED)
-    input_ = field(usage, *_INPUT) if input_ is None else _with_cached(input_, usage)
-    output = field(usage, *_OUTPUT)
-    total = field(usage, *_TOTAL)
+    input_ = _count(usage, _UNCACHED)
+    input_ = _count(usage, _INPUT) if input_ is None else _with_cached(input_, usage)
+    output = _count(usage, _OUTPUT)
+    total = _count(usage, _TOTAL)
     if input_ is None and output is None and total is None:
         return None
     return TokenUsage(total=total, input=input_, output=output)
@@ -118,9 +119,11 @@ def usage_in_headers(headers: Any) -> TokenUsage | None:
 
 def field(value: Any, *names: str) -> Any:
     """Find a field of a dict or an object, by the first of its names under which there is anything."""
-    is_dict = isinstance(value, dict)
+    if value is None:
+        return None
+    is_mapping = isinstance(value, (dict, Mapping))  # most are dicts, which are told sooner
     for name in names:
-        found = value.get(name) if is_dict else getattr(value, name, None)
+        found = value.get(name) if is_mapping else getattr(value, name, None)
         if found is not None:
             return found
     return None
@@ -136,6 +139,14 @@ def items(value: Any, name: str) -> list[Any]:
     """Find a list; an empty one where there is anything else."""
     found = field(value, name)
     return found if isinstance(found, list) else []
+
+
+def _count(usage: Any, names: tuple[str, ...]) -> Any:
+    """Find a count by one of its names: one that is a number, or else whatever is there."""
+    found = field(usage, *names)
+    if found is None or whole_count(found) is not None:
+        return found
+    return next((each for each in (field(usage, name) for name in names) if whole_count(each) is not None), found)
 
 
 def _with_cached(uncached: Any, usage: Any) -> Any:

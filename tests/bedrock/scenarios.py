@@ -230,18 +230,22 @@ def streams(operation: str) -> dict[str, Step]:
     }
 
 
+def with_all(value: Any, chunk: Any) -> Any:
+    """Put a value everywhere in a chunk, but for its type."""
+    return {name: each if name == "type" else value for name, each in chunk.items()}
+
+
+KINDS: list[Any] = [None, 5, [], {}, {"a": 1}, "", "song", metrics_of(-1, 3)]
 GARBAGE: dict[str, list[Any]] = {
     "of Anthropic's": invoke_chunks("Hel", "lo"),
     "of Anthropic's, without metrics": invoke_chunks("Hel", "lo", metrics=None),
     "no JSON": [b"Hello", b"{", b"", b"\xff\xfe", b"\x00", b'{"a": NaN}'],
     "no objects": [b"null", b"5", b'"Hello"', b"[1]", b"[[]]", b"true"],
-    "types of any kind": [{"type": kind} for kind in (None, 5, [], {}, {"a": 1}, "", "song")],
+    "types of any kind": [{"type": kind} for kind in KINDS],
     "Anthropic's, empty": [{"type": chunk["type"]} for chunk in invoke_chunks("Hel")],
-    "Anthropic's, of nulls": [{**dict.fromkeys(chunk), "type": chunk["type"]} for chunk in invoke_chunks("Hel")],
-    "Anthropic's, of lists": [{**dict.fromkeys(chunk, [1]), "type": chunk["type"]} for chunk in invoke_chunks("Hel")],
-    "metrics of any kind": [
-        {"amazon-bedrock-invocationMetrics": each} for each in (None, 5, [], "9", {}, metrics_of(-1, 3))
-    ],
+    "Anthropic's, of nulls": [with_all(None, chunk) for chunk in invoke_chunks("Hel")],
+    "Anthropic's, of lists": [with_all([1], chunk) for chunk in invoke_chunks("Hel")],
+    "metrics of any kind": [{"amazon-bedrock-invocationMetrics": kind} for kind in KINDS],
     "without end": [b"[" * 100_000, b'{"a":' * 100_000, b'{"usage": {"input_tokens": 1e999}}'],
 }
 INVOKE_STREAM: dict[str, Step] = {

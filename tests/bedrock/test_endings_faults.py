@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +47,7 @@ def test_launchdarkly_raises(client: Any, caplog: pytest.LogCaptureFixture, oper
 def test_launchdarkly_raises_in_a_call_that_fails(
     server: ScriptedBedrock, client: Any, caplog: pytest.LogCaptureFixture, operation: str
 ) -> None:
-    """BR15: LaunchDarkly's client raises when the service does: the service's exception goes on, with nothing of ours."""
+    """BR15: LaunchDarkly's client raises when the service does: the service's exception goes on, with none of ours."""
     server.script(Failure(400, "ValidationException", "not like this"))
     with pytest.raises(client.exceptions.ValidationException, match="not like this") as caught:
         whole(wrap_bedrock(client, lambda: make_tracker(FailingLDClient())), operation)
@@ -81,15 +80,7 @@ def test_a_tracker_interrupted(client: Any, operation: str) -> None:
         whole(wrap_bedrock(client, source), operation)
 
 
-class BrokenHandler(logging.Handler):
-    """A handler of the application's that fails."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Raise."""
-        raise OSError
-
-
-def test_the_numbers_are_not_looked_for_in_what_was_left(server: ScriptedBedrock, client: Any) -> None:
+def test_what_was_left_is_not_read(server: ScriptedBedrock, client: Any) -> None:
     """BR15: a stream that nobody reads to its end is not read by us either: what is left in it stays there."""
     sent = FakeLDClient()
     server.script(stream_of("converse_stream", "Hel", "lo", exception=("throttlingException", "Slow down")))

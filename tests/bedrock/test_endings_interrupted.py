@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,9 +89,7 @@ def test_no_answer(server: ScriptedBedrock, impatient: Any, recorded: RecordingC
 
 
 @every_stream
-@pytest.mark.parametrize(
-    ("after", "seen"), [(0, []), (1, []), (2, [first_token()]), (6, [first_token()])], ids=lambda each: str(each)
-)
+@pytest.mark.parametrize(("after", "seen"), [(0, []), (1, []), (2, [first_token()]), (6, [first_token()])], ids=str)
 def test_a_stall(
     server: ScriptedBedrock, impatient: Any, recorded: RecordingClient, operation: str, after: int, seen: Any
 ) -> None:
@@ -118,19 +117,19 @@ def test_iterated_after_the_closing(
 ) -> None:
     """BR5: the user's own `close` is no error, nor is whatever iterating brings after it."""
     server.script(*[stream_of(operation, "Hel", "lo", stall_after=2)] * 2)
-    outcomes = []
-    for each in (client, wrapped):
-        stream = begin(each, operation)
-        for events, _ in zip(iter(stream), range(read), strict=False):
-            assert events
+
+    def outcome(client: Any) -> list[Any]:
+        stream = begin(client, operation)
+        assert len(list(islice(stream, read))) == read
         stream.close()
         try:
-            outcomes.append(list(stream))
+            return list(stream)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is to be the same
-            outcomes.append([type(error), str(error)])
-        stream.close()
-    assert outcomes[0] == outcomes[1]
-    del stream
+            return [type(error), str(error)]
+        finally:
+            stream.close()
+
+    assert outcome(wrapped) == outcome(client)
     assert told(recorded) == (LEFT if read else UNREAD)
 
 
@@ -193,14 +192,14 @@ def test_ctrl_c_while_waiting_for_an_event(
     stream = begin(wrapped, operation)
     seen = threading.Event()
 
-    def consume() -> None:
+    def consume(stream: Any) -> None:
         events = iter(stream)
         for event in iter(events.__next__, None) if by_next else events:
             if text_of(event):
                 seen.set()
 
     with ctrl_c(lambda: seen.wait(10)):
-        consume()
+        consume(stream)
     assert told_by_now(recorded) == FAILED_LATE
     stream.close()
     assert server.requests[0].gone.wait(5)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ldai_core.testing import RecordingClient
 
 every_stream = pytest.mark.parametrize("operation", STREAMED)
+HEADERS = {":content-type": "application/json", ":message-type": "event"}
 INITIAL = frame({":event-type": "initial-response", ":message-type": "event"}, {})
 
 
@@ -36,7 +37,7 @@ async def begin_async(client: Any, operation: str) -> Any:
 def test_its_class(client: Any, wrapped: Any, operation: str) -> None:
     """BR12: it passes for what it stands for, and can no more and no less."""
     ours, theirs = begin(wrapped, operation), begin(client, operation)
-    assert isinstance(ours, EventStream)
+    assert all(isinstance(each, EventStream) for each in (ours, theirs))
     assert ours.__class__ is type(theirs) is EventStream
     for name in {*dir(EventStream), *vars(theirs), "__next__", "__enter__", "__exit__", "__len__", "read", "closed"}:
         assert hasattr(ours, name) == hasattr(theirs, name), name
@@ -45,7 +46,7 @@ def test_its_class(client: Any, wrapped: Any, operation: str) -> None:
     with pytest.raises((TypeError, AttributeError)):
         ours.__enter__()
     assert bool(ours) is bool(theirs) is True
-    assert weakref.ref(ours)() is ours
+    assert weakref.ref(ours)() == ours
     assert repr(ours).startswith("<botocore.eventstream.EventStream object")
     assert {ours: 1}[ours] == 1
     with pytest.raises(AttributeError, match="'EventStream' object has no attribute 'song'"):
@@ -74,7 +75,7 @@ async def test_iterated_the_wrong_way(async_client: Any, async_wrapped: Any) -> 
     messages = []
     for client in (async_client, async_wrapped):
         stream = await begin_async(client, STREAMED[0])
-        with pytest.raises(Exception) as caught:  # noqa: B017, PT011  # whatever it is, it is to be the same
+        with pytest.raises(Exception) as caught:  # noqa: PT011  # whatever it is, it is to be the same
             list(stream)
         messages.append((caught.type, str(caught.value)))
         await value(stream.close())
@@ -116,9 +117,7 @@ def test_unknown_events(server: ScriptedBedrock, client: Any, wrapped: Any, reco
     """BR12: events of a kind that nobody knows come as they do without us, and cost nothing that is measured."""
     step = Events([("song", {"la": 1}), *events("Hel")[:2], ("song", {}), *events("lo")[1:]])
     server.script(step, step)
-    expected = list(begin(client, STREAMED[0]))
-    assert {"SDK_UNKNOWN_MEMBER": {"name": "song"}} in expected
-    assert list(begin(wrapped, STREAMED[0])) == expected
+    assert list(begin(wrapped, STREAMED[0])) == list(begin(client, STREAMED[0]))
     assert told_by_now(recorded) == READ
 
 
@@ -171,16 +170,6 @@ def test_close(server: ScriptedBedrock, wrapped: Any, recorded: RecordingClient,
 
 
 @every_stream
-@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
-async def test_no_initial_response(
-    request: pytest.FixtureRequest, server: ScriptedBedrock, recorded: RecordingClient, operation: str, is_async: bool
-) -> None:
-    """BR12: there is none, which raises as without us, takes the first event, and is no failure of the model's."""
-    del request, is_async
-    server.script(stream_of(operation, "Hel", "lo"))
-
-
-@every_stream
 def test_initial_response_absent(
     server: ScriptedBedrock, client: Any, wrapped: Any, recorded: RecordingClient, operation: str
 ) -> None:
@@ -222,18 +211,17 @@ def test_initial_response(server: ScriptedBedrock, wrapped: Any, recorded: Recor
     assert told_by_now(recorded) == READ
 
 
-HEADERS = {":content-type": "application/json", ":message-type": "event"}
-
-
 def test_initial_response_and_no_more(server: ScriptedBedrock, wrapped: Any, recorded: RecordingClient) -> None:
     """BR12: a stream of which no more than that was asked is a success, once, when it is closed or dropped."""
     server.script(Events(events("Hel")), Events([]), Events([text_delta("Hel")]))
-    for _ in range(3):
-        stream = begin(wrapped, STREAMED[0])
+    streams = [begin(wrapped, STREAMED[0]) for _ in range(3)]
+    for stream in streams:
         with pytest.raises(NoInitialResponseError):
             stream.get_initial_response()
-    stream.close()
-    del stream
+        del stream
+    assert told(recorded) == []
+    streams.pop().close()
+    streams.clear()
     assert told(recorded) == UNREAD * 3
 
 
