@@ -36,7 +36,7 @@ _READS = frozenset(
         "readuntil",
     }
 )
-_ITERATES = frozenset({"aiter_bytes", "aiter_raw", "iter_any", "iter_chunked", "iter_chunks", "read_chunked", "stream"})
+_ITERATES = frozenset({"iter_any", "iter_chunked", "iter_chunks", "iter_lines", "read_chunked", "stream"})
 _CLOSES = frozenset({"aclose", "close", "release"})
 # Of these, no size is all there is.
 _TO_THE_END = frozenset({"read", "readlines"})

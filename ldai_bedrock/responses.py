@@ -87,11 +87,13 @@ def _follow_events(call: Call, events: Any) -> Any:
         return (AsyncTrackedEventStream if hasattr(kind, "__aiter__") else TrackedEventStream)(events, call, read_event)
     if is_stream(events):
         return follow(call, events, read_event)
-    if isinstance(events, Sequence) and not isinstance(events, (str, bytes)):  # all of them are there
-        for event in events:
-            read_whole(call, read_event, event)
-    elif hasattr(kind, "__iter__") or hasattr(kind, "__aiter__"):
-        return (TrackedEventStream if hasattr(kind, "__iter__") else AsyncTrackedEventStream)(events, call, read_event)
+    is_sequence = isinstance(events, Sequence)
+    if not is_sequence and hasattr(kind, "__iter__"):
+        return TrackedEventStream(events, call, read_event)
+    if not is_sequence and hasattr(kind, "__aiter__"):
+        return AsyncTrackedEventStream(events, call, read_event)
+    for event in events if is_sequence else ():  # all of them are there
+        read_whole(call, read_event, event)
     call.end()
     return events
 

@@ -105,20 +105,27 @@ def wrapped(client: Any, config: AIConfig) -> Any:
     return wrap_bedrock(client, config)
 
 
-@pytest.fixture
-async def make_async_client(server: ScriptedBedrock) -> AsyncIterator[Callable[..., Any]]:
-    """Make async clients, of aiobotocore, which ask once unless they are told otherwise."""
+@pytest.fixture(scope="session")
+def async_session() -> Any:
+    """Load the service's description once, likewise."""
     if not has_aiobotocore():
         pytest.skip("there is no aiobotocore for this release of botocore: it works with the few that it names")
-    from aiobotocore.config import AioConfig  # noqa: PLC0415  # not always there
-    from aiobotocore.session import get_session  # noqa: PLC0415  # likewise
+    from aiobotocore.session import get_session  # noqa: PLC0415  # not always there
+
+    return get_session()
+
+
+@pytest.fixture
+async def make_async_client(server: ScriptedBedrock, async_session: Any) -> AsyncIterator[Callable[..., Any]]:
+    """Make async clients, of aiobotocore, which ask once unless they are told otherwise."""
+    from aiobotocore.config import AioConfig  # noqa: PLC0415  # likewise
 
     async with AsyncExitStack() as stack:
 
         async def make(**config: Any) -> Any:
             config = {"retries": {"total_max_attempts": 1}, **config}
             options = {**CREDENTIALS, "endpoint_url": server.uri, "config": AioConfig(**config)}
-            return await stack.enter_async_context(get_session().create_client("bedrock-runtime", **options))
+            return await stack.enter_async_context(async_session.create_client("bedrock-runtime", **options))
 
         yield make
 
