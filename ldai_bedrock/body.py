@@ -236,7 +236,8 @@ class _TrackedBytes(Forwarding):
         if result is _END:
             piece, is_over = b"", True
         elif name == "readinto" and isinstance(result, int):
-            piece, size = memoryview(size).tobytes()[:result], len(size)
+            buffer: Any = size
+            piece, size = memoryview(buffer).tobytes()[:result], len(buffer)
         elif isinstance(result, list):
             piece = b"".join(line for line in result if isinstance(line, bytes))
         elif isinstance(result, tuple):

@@ -170,6 +170,8 @@ def _is_output(block: Any) -> bool:
     """Say whether a delta of Converse's carries output, of a tool's input an empty piece too, for the tool is named."""
     if field(block, "text") or field(block, "toolUse") is not None:
         return True
+    if field(field(block, "SDK_UNKNOWN_MEMBER"), "name") == "reasoningContent":  # all that an old botocore says of it
+        return True
     reasoning = field(block, "reasoningContent")
     return any(field(reasoning, name) for name in ("text", "redactedContent", "signature"))
 
