@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["follow_body", "is_body"]
 
-# How bytes are read: of urllib3's responses, of files, and of aiohttp's and httpx's streams.
+# How bytes are read: of urllib3's responses, of files, and of aiohttp's streams.
 _READS = frozenset(
     {
         "read",

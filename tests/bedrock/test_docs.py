@@ -10,7 +10,8 @@ import pytest
 from botocore.config import Config
 
 from tests.bedrock.recorded_when import CASES, Bench
-from tests.expected import ERROR, SUCCESS, TOOL_CALL, duration, first_token, tokens, told
+from tests.expected import told
+from tests.pages import promised, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,28 +23,8 @@ if TYPE_CHECKING:
 PAGE = (Path(__file__).parents[2] / "docs" / "bedrock.md").read_text()
 
 
-def table(heading: str) -> dict[str, list[str]]:
-    """Read the table below a heading: the cells of each row by its first."""
-    below = PAGE.split(f"## {heading}\n")[1].split("\n## ")[0]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in below.splitlines() if line.startswith("|")
-    ]
-    return {first: rest for first, *rest in rows[2:]}
-
-
-ROWS = table("What is recorded when")
+ROWS = table(PAGE, "What is recorded when")
 EVERY_CASE = [(row, operation) for row in ROWS for operation in (CASES[row].operations if row in CASES else ())]
-
-
-def expected(row: str) -> list[tuple[str, Any]]:
-    """Write the events that a row promises."""
-    lasts, first, counted, outcome, called = ROWS[row]
-    if lasts == "nothing":
-        return []
-    assert (lasts, outcome in ("success", "error")) == ("yes", True)
-    events = [duration(), *([first_token()] if first == "yes" else []), SUCCESS if outcome == "success" else ERROR]
-    events += {"yes": tokens(9, 3), "twice": tokens(18, 6), "no": []}[counted]
-    return events + [TOOL_CALL] * int(called or 0)
 
 
 def test_every_row_is_executed() -> None:
@@ -66,7 +47,7 @@ async def test_what_is_recorded_when(
         return make_client(Config(retries={"total_max_attempts": attempts}, read_timeout=timeout_s))
 
     await CASES[row].run(Bench(server, make, operation, config, recorded))
-    assert told(recorded) == expected(row)
+    assert told(recorded) == promised(ROWS[row])
 
 
 @pytest.mark.parametrize(("row", "operation"), EVERY_CASE)
@@ -84,12 +65,12 @@ async def test_what_is_recorded_when_async(
         return await make_async_client(retries={"total_max_attempts": attempts}, read_timeout=timeout_s)
 
     await CASES[row].run(Bench(server, make, operation, config, recorded))
-    assert told(recorded) == expected(row)
+    assert told(recorded) == promised(ROWS[row])
 
 
 def test_every_behaviour_has_a_test() -> None:
     """Each of the numbered behaviours is quoted by a test."""
     tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path != Path(__file__))
-    numbers = [number for number in table("Behaviours") if re.fullmatch(r"BR\d+", number)]
+    numbers = [number for number in table(PAGE, "Behaviours") if re.fullmatch(r"BR\d+", number)]
     assert numbers == [f"BR{n}" for n in range(1, 18)]
     assert [number for number in numbers if not re.search(rf"\b{number}\b", tests)] == []

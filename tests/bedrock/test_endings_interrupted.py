@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import threading
-import time
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +15,17 @@ from ldai_bedrock import wrap_bedrock
 from tests.bedrock.expected import REQUESTS, SILENT
 from tests.bedrock.scenarios import STREAMED, begin, stream_of, text_of
 from tests.expected import ERROR, FAILED, FAILED_LATE, LEFT, TOKENS, UNREAD, duration, first_token, told, told_by_now
+from tests.interrupts import MAIN, ctrl_c, needs_signals, thread_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ldai_core import AIConfig
     from ldai_core.testing import RecordingClient
     from tests.servers.bedrock import ScriptedBedrock
 
-AT_ONCE_S = 5.0  # what waited for the service instead would wait for a minute
-MAIN = threading.main_thread()
-LOOKS = 5
 every_operation = pytest.mark.parametrize("operation", REQUESTS)
 every_stream = pytest.mark.parametrize("operation", STREAMED)
-needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to a thread there")
 
 
 @pytest.fixture
@@ -41,42 +34,15 @@ def impatient(make_client: Callable[..., Any], config: AIConfig) -> Any:
     return wrap_bedrock(make_client(Config(read_timeout=0.3)), config)
 
 
-def waits(thread: threading.Thread, function: str = "readinto") -> None:
-    """Return once a thread has been inside the reading from a socket for a while, of which nothing else tells."""
-    deadline = time.monotonic() + 10
-    looks = 0
-    while time.monotonic() < deadline:
-        assert thread.ident is not None
-        frame = sys._current_frames().get(thread.ident)
-        inside = frame is not None and frame.f_code.co_name == function and "socket" in frame.f_code.co_filename
-        looks = looks + 1 if inside else 0
-        if looks == LOOKS:
-            return
-        time.sleep(0.01)
-    raise TimeoutError
+def waits(thread: threading.Thread) -> None:
+    """Return once a thread waits for what a socket brings."""
+    thread_waits(thread, "socket", "readinto")
 
 
-@contextmanager
-def ctrl_c(once: Callable[[], object]) -> Iterator[None]:
-    """Interrupt the main thread when `once` has returned and it waits; hold that it leaves the block at once."""
-    pressed_at = 0.0
-
-    def press() -> None:
-        nonlocal pressed_at
-        once()
-        waits(MAIN)
-        pressed_at = time.perf_counter()
-        assert MAIN.ident is not None
-        signal.pthread_kill(MAIN.ident, signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-        assert time.perf_counter() - pressed_at < AT_ONCE_S
-    finally:
-        thread.join()
+def once_it_waits(came: Callable[[], object]) -> None:
+    """Return once the main thread waits, when `came` has returned."""
+    came()
+    waits(MAIN)
 
 
 @every_operation
@@ -176,7 +142,7 @@ def test_ctrl_c_while_waiting_for_the_answer(
 ) -> None:
     """BR5: interrupted while waiting for the answer: error; the KeyboardInterrupt goes on at once."""
     server.script(SILENT)
-    with ctrl_c(server.wait_for_request):
+    with ctrl_c(lambda: once_it_waits(server.wait_for_request)):
         getattr(wrapped, operation)(**REQUESTS[operation])
     assert told_by_now(recorded) == FAILED
 
@@ -198,7 +164,7 @@ def test_ctrl_c_while_waiting_for_an_event(
             if text_of(event):
                 seen.set()
 
-    with ctrl_c(lambda: seen.wait(10)):
+    with ctrl_c(lambda: once_it_waits(lambda: seen.wait(10))):
         consume(stream)
     assert told_by_now(recorded) == FAILED_LATE
     stream.close()

@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 import threading
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from openai import AsyncOpenAI
 
 from ldai_openai import wrap_openai
+from tests.interrupts import MAIN, ctrl_c, needs_signals, thread_waits
 from tests.openai.expected import ASKED, FAILED, FAILED_LATE, SILENT, STALLING, STREAMED, told, told_by_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from openai import OpenAI
 
     from ldai_core import AIConfig
     from ldai_core.testing import RecordingClient
     from tests.servers.openai import ScriptedOpenAI
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a signal cannot be sent to a thread there")
-
-AT_ONCE_S = 5.0  # what waited for the provider instead would wait for ever
-MAIN = threading.main_thread()
-LOOKS = 5
-
-
-@contextmanager
-def ctrl_c(once: Callable[[], object]) -> Iterator[None]:
-    """Interrupt the main thread when `once` has returned, and hold that it leaves the block at once."""
-    pressed_at = 0.0
-
-    def press() -> None:
-        nonlocal pressed_at
-        once()
-        pressed_at = time.perf_counter()
-        assert MAIN.ident is not None
-        signal.pthread_kill(MAIN.ident, signal.SIGINT)
-
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-        assert time.perf_counter() - pressed_at < AT_ONCE_S
-    finally:
-        thread.join()
-
-
-def main_thread_waits(package: str, name: str) -> None:
-    """Return once the main thread has been inside this function of that package for a while.
-
-    Nothing else tells that it waits there; and a signal that arrives just before it does, when Python has looked for
-    signals already, would be seen only when the waiting is over.
-    """
-    assert MAIN.ident is not None
-    deadline = time.monotonic() + 10
-    looks = 0
-    while time.monotonic() < deadline:
-        code = sys._current_frames()[MAIN.ident].f_code
-        looks = looks + 1 if package in code.co_filename and code.co_name == name else 0
-        if looks == LOOKS:
-            return
-        time.sleep(0.01)
-    raise TimeoutError
+pytestmark = needs_signals
 
 
 def test_while_waiting_for_the_answer(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
@@ -78,7 +29,7 @@ def test_while_waiting_for_the_answer(server: ScriptedOpenAI, wrapped: OpenAI, r
 
     def waiting() -> None:
         server.wait_for_request()
-        main_thread_waits("httpcore", "read")
+        thread_waits(MAIN, "httpcore", "read")
 
     with ctrl_c(waiting):
         wrapped.chat.completions.create(**ASKED)
@@ -101,7 +52,7 @@ def test_while_waiting_for_a_chunk(
 
     def waiting() -> None:
         assert seen.wait(10)
-        main_thread_waits("httpcore", "read")
+        thread_waits(MAIN, "httpcore", "read")
 
     with ctrl_c(waiting):
         consume()
@@ -130,7 +81,7 @@ def test_async(server: ScriptedOpenAI, config: AIConfig, recorded: RecordingClie
     def waiting() -> None:
         server.wait_for_request()
         assert waits.wait(10)
-        main_thread_waits("selectors", "select")
+        thread_waits(MAIN, "selectors", "select")
 
     with ctrl_c(waiting):
         asyncio.run(main())
