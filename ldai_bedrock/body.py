@@ -106,9 +106,10 @@ class _Progress:
 
     def feed(self, piece: bytes) -> None:
         """Take in a piece; the last one is known by the length that was announced."""
-        if self._whole is not None:
+        whole = self._whole  # which another thread may take away by closing
+        if whole is not None:
             self._seen += len(piece)
-            self._whole.feed(piece)
+            whole.feed(piece)
             if self._seen == self._length:
                 self.finish()
 
@@ -117,12 +118,13 @@ class _Progress:
 
         What is left of it then, urllib3 has lost between two ways of reading.
         """
-        if self._whole is None:
+        whole = self._whole
+        if whole is None:
             return
         if self._length is not None and self._seen != self._length and not arrived:
             self.end(EOFError())
             return
-        for item in self._whole.finish():
+        for item in whole.finish():
             read_whole(self._call, read_invoke_body, item)
         self.end()
 

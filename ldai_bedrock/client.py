@@ -6,7 +6,7 @@ from functools import partial, update_wrapper
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ldai_bedrock.responses import follow_any, follow_body_in, follow_events_in, follow_response
+from ldai_bedrock.answer import follow_any, follow_body_in, follow_events_in, follow_response
 from ldai_core import Run
 from ldai_core.stream import measure, measure_async
 

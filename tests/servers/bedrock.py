@@ -9,14 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 from zlib import crc32
 
 from tests.servers import scripted
-from tests.servers.scripted import FOREVER_S, JSON, Scripted, ScriptedHandler
+from tests.servers.scripted import FOREVER_S, JSON, Answer, Headers, Scripted, ScriptedHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 __all__ = [
     "FOREVER_S",
@@ -40,17 +42,6 @@ __all__ = [
 ]
 
 METRICS = {"latencyMs": 5}
-Headers = Iterable[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One whole answer, any JSON, sent after `delay_s`."""
-
-    content: object
-    status: int = 200
-    headers: Headers = ()
-    delay_s: float = 0
 
 
 @dataclass(frozen=True)

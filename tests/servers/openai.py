@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.servers import scripted
-from tests.servers.scripted import FOREVER_S, JSON, Scripted, ScriptedHandler
+from tests.servers.scripted import FOREVER_S, JSON, Answer, Headers, Scripted, ScriptedHandler
 
 __all__ = [
     "FOREVER_S",
@@ -28,17 +28,6 @@ __all__ = [
 ]
 
 Usage = tuple[int, int] | Mapping[str, object]
-Headers = Iterable[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One whole answer, any JSON, sent after `delay_s`."""
-
-    content: object
-    status: int = 200
-    headers: Headers = ()
-    delay_s: float = 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-__all__ = ["FOREVER_S", "JSON", "Request", "Scripted", "ScriptedHandler"]
+__all__ = ["FOREVER_S", "JSON", "Answer", "Headers", "Request", "Scripted", "ScriptedHandler"]
 
 FOREVER_S = 1e6
 POLL_S = 0.02
 PATIENCE_S = 10.0
 
 JSON = dict[str, Any]  # a provider's JSON has no type
+Headers = Iterable[tuple[str, str]]
 StepT = TypeVar("StepT")
 RequestT = TypeVar("RequestT", bound="Request")
 
@@ -38,6 +40,16 @@ class Request:
     headers: Mapping[str, str]
     body: Any  # a caller's JSON; None without a body
     gone: Event = field(default_factory=Event)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One whole answer, any JSON, sent after `delay_s`."""
+
+    content: object
+    status: int = 200
+    headers: Headers = ()
+    delay_s: float = 0
 
 
 class ScriptedHandler(Handler):
