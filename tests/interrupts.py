@@ -34,6 +34,8 @@ def ctrl_c(once: Callable[[], object]) -> Iterator[None]:
         assert MAIN.ident is not None
         signal.pthread_kill(MAIN.ident, signal.SIGINT)
 
+    # Whoever runs the tests in the background may have them ignore it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=press)
     thread.start()
     try:
@@ -42,6 +44,7 @@ def ctrl_c(once: Callable[[], object]) -> Iterator[None]:
         assert time.perf_counter() - pressed_at < AT_ONCE_S
     finally:
         thread.join()
+        signal.signal(signal.SIGINT, before)
 
 
 def thread_waits(thread: threading.Thread, module: str, function: str) -> None:
