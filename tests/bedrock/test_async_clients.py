@@ -36,13 +36,14 @@ async def test_never_awaited(
 
     wrapped = wrap_bedrock(async_client, take)
     counts = []
+    gc.collect()  # the garbage of others has warnings of its own
     for client in (async_client, wrapped):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             coroutine = getattr(client, operation)(**REQUESTS[operation])
             del coroutine
             gc.collect()
-        counts.append([each.category for each in caught])
+        counts.append([each.category for each in caught if each.category is not ResourceWarning])
     assert counts[0] == counts[1] == [RuntimeWarning]
     assert taken == []
     assert server.requests == []
