@@ -93,12 +93,13 @@ class Run:
         """Begin one request to the provider as a part of this run."""
         return self._begin(sole=False)
 
-    def close(self, error: BaseException | None = None) -> None:
+    def close(self, error: BaseException | None = None, *, at_ns: int | None = None) -> None:
         """Close the run: an error if there is one, else a success. A second time does nothing.
 
-        GeneratorExit, by which a generator learns that its consumer has left, is a success.
+        GeneratorExit, by which a generator learns that its consumer has left, is a success. `at_ns`, by
+        `time.perf_counter_ns()`, is when the run was over, if not now.
         """
-        _end(self._close, failed=_is_failure(error))
+        _end(self._close, at_ns, failed=_is_failure(error))
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -295,7 +296,7 @@ class Call:
         Nothing but this: when a loop over a stream was broken off and is resumed, tokens and tool calls that the run
         has not reported yet are reported at its second end. GeneratorExit is a consumer that has left: no failure.
         """
-        _end(self._end, failed=_is_failure(error))
+        _end(self._end, None, failed=_is_failure(error))
 
     def withdraw(self) -> None:
         """Take back a request, which was not made after all, or of whose end nobody will learn.
@@ -347,9 +348,9 @@ def _is_failure(error: BaseException | None) -> bool:
     return error is not None and not isinstance(error, GeneratorExit)
 
 
-def _end(end: Callable[..., None], *, failed: bool) -> None:
+def _end(end: Callable[..., None], at_ns: int | None, *, failed: bool) -> None:
     """End now, or, where a garbage collection is going on and no lock may be taken, soon; it counts from now."""
-    at_ns = perf_counter_ns()
+    at_ns = perf_counter_ns() if at_ns is None else at_ns
     if collecting():
         defer(partial(end, at_ns, failed=failed))
     else:

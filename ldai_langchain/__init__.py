@@ -1,6 +1,5 @@
-"""Will measure the AI runs of any LangChain runnable: `LaunchDarklyCallbackHandler(source)`.
+"""AI runs of any LangChain runnable, measured: `LaunchDarklyCallbackHandler(source)`."""
 
-Until it does, `ldai_core.track_metrics_of` measures a call of a runnable, given a function that reads its results.
-"""
+from ldai_langchain.handler import LaunchDarklyCallbackHandler
 
-__all__: list[str] = []
+__all__ = ["LaunchDarklyCallbackHandler"]

@@ -1,0 +1,69 @@
+"""One model's call in a tree: what is heard of it, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ldai_core.reading import NOTHING
+from ldai_langchain.readings import read_result, structured_output_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ldai_core import Call, Reading, Run
+    from ldai_langchain.watch import Watch
+
+__all__ = ["ModelCall"]
+
+_log = logging.getLogger(__name__)
+
+_hinted: dict[str, object] = {}  # once per process
+
+
+class ModelCall:
+    """A model's call, with what LangChain said of it at its start."""
+
+    __slots__ = ("_call", "_kind", "_said", "_structured", "watch")
+
+    def __init__(self, start: Mapping[str, Any]) -> None:
+        params = start.get("invocation_params")
+        self._kind = str(params.get("_type")) if isinstance(params, dict) else ""
+        self._structured = structured_output_tools(start.get("options"))
+        self._call: Call | None = None
+        self._said = False
+        self.watch: Watch | None = None
+
+    def begin(self, run: Run) -> None:
+        """Begin the call in its run, which takes the tracker if it is the first."""
+        self._call = run.call()
+
+    def hear(self, read: Callable[..., Reading], *items: Any) -> None:
+        """Take in a chunk or an event; they are read until there is output in one."""
+        if self.watch is not None:
+            self.watch.heard = True
+        if self._call is not None and not self._said:
+            self._said = self._call.read(lambda given: read(*given), items).output
+
+    def end(self, error: BaseException | None, response: Any) -> None:
+        """End the call, with what it brought. A second time does nothing; nor does it before the beginning."""
+        if self.watch is not None:
+            self.watch.stop()
+        if self._call is None:
+            return
+        if response is not None:
+            reading = self._call.read(partial(read_result, structured=self._structured), response)
+            if error is None and reading.usage is None and reading is not NOTHING:
+                self._hint()
+        self._call.end(error)
+
+    def _hint(self) -> None:
+        """Say, once per process, that there are no tokens, and what to do about it."""
+        if _hinted.setdefault("usage", self) is not self:
+            return
+        streamed = self.watch is not None and self.watch.heard
+        _log.warning(
+            "A model reported no usage, so that its AI runs have no tokens%s.",
+            "; a streamed ChatOpenAI sends it with stream_usage=True" if streamed and "openai" in self._kind else "",
+        )

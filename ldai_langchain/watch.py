@@ -1,0 +1,86 @@
+"""How the end of a model's call is noticed where LangChain does not say it."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import CancelledError
+from contextlib import suppress
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from ldai_core.endings import defer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+__all__ = ["Watch"]
+
+
+class Watch:
+    """Notices that a call is over of which nobody will say so any more.
+
+    LangChain says nothing when `ainvoke` of a chat model is cancelled, and nothing when a stream of events is dropped.
+    Two things tell that it happened. The task that awaits the call is done. Or the run's id is gone: who could still
+    report an end holds it, for no longer than the call, and here it is never held.
+
+    `over` is called with the error that it was, None for a stream that its consumer has left, and the time; at once
+    from the task, and by the thread for endings from wherever an id goes. After `stop()` it is not called.
+
+    With `briefly`, the task in which the watch begins may end before the call does: LangChain starts the calls of plain
+    text models in tasks of their own.
+    """
+
+    __slots__ = ("_briefly", "_over", "_run_id", "_task", "heard")
+
+    def __init__(
+        self, run_id: UUID, over: Callable[[BaseException | None, int], None], *, briefly: bool = False
+    ) -> None:
+        self._over: Callable[[BaseException | None, int], None] | None = over
+        self._briefly = briefly
+        self.heard = False  # of something that came of the call before its end
+        self._task: asyncio.Task[object] | None = None
+        with suppress(RuntimeError):  # there is no loop
+            self._task = asyncio.current_task()
+        if self._task is not None:
+            self._task.add_done_callback(self._when_done)
+        self._run_id: ref[UUID] | None = None
+        with suppress(TypeError):  # an application's own id, of a kind that cannot tell
+            self._run_id = ref(run_id, self._when_gone)
+
+    def stop(self) -> None:
+        """Watch no longer, and leave nothing behind in the task, which may live for ever."""
+        self._over = self._run_id = None
+        task, self._task = self._task, None
+        if task is None or task.done():
+            return
+        loop = task.get_loop()
+        with suppress(RuntimeError):  # the loop is closed, and calls nothing any more
+            if _is_running(loop):
+                task.remove_done_callback(self._when_done)
+            else:
+                loop.call_soon_threadsafe(task.remove_done_callback, self._when_done)
+
+    def _when_done(self, task: asyncio.Task[object]) -> None:
+        """End a call whose task is done. One that has been heard of may be read on by another task."""
+        if self._over is not None and (task.cancelled() or not (self.heard or self._briefly)):
+            self._over(CancelledError(), perf_counter_ns())
+
+    def _when_gone(self, _run_id: ref[UUID]) -> None:
+        """End a call whose end nobody can report: one that was heard of is a stream that was left."""
+        over, at_ns = self._over, perf_counter_ns()
+        if over is None:
+            return
+        if self.heard:
+            defer(lambda: over(None, at_ns))
+        elif self._task is not None:
+            defer(lambda: over(CancelledError(), at_ns))
+
+
+def _is_running(loop: asyncio.AbstractEventLoop) -> bool:
+    """Say whether this is the thread of that loop."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
