@@ -38,10 +38,11 @@ _OUTPUT = (
 )
 _TOTAL = ("total_tokens", "totalTokens", "total_token_count", "totalTokenCount")
 
-# Anthropic and Bedrock leave these out of their input, and give them beside it. What others give as details of their
-# input (`input_token_details`, `prompt_tokens_details`) is a part of it.
+# Anthropic and Bedrock leave these out of an input of these names, and give them beside it. What others give as details
+# of their input (`input_token_details`, `prompt_tokens_details`) is a part of it.
 # Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
 # and https://docs.claude.com/en/docs/build-with-claude/prompt-caching#tracking-cache-performance
+_UNCACHED = ("input_tokens", "inputTokens", "inputTokenCount")
 _CACHED = (
     ("cache_read_input_tokens", "cacheReadInputTokens", "cacheReadInputTokenCount"),
     (
@@ -83,7 +84,7 @@ def read_usage(counts: object) -> TokenUsage | None:
     total = _first(counts, _TOTAL)
     if input_ is None and output is None and total is None:
         return None
-    if input_ is not None:
+    if input_ is not None and _first(counts, _UNCACHED) is not None:
         input_ += sum(_first(counts, names) or 0 for names in _CACHED)
     return TokenUsage(total, input_, output)
 
