@@ -9,8 +9,11 @@ from functools import partial
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.runnables.config import var_child_runnable_config
+try:
+    from langchain_core.callbacks import BaseCallbackHandler
+    from langchain_core.runnables.config import var_child_runnable_config
+except ImportError as error:
+    raise ImportError('ldai_langchain needs langchain-core: pip install "ldai-adapters[langchain]"') from error
 
 from ldai_core import Run
 from ldai_core.endings import collecting, defer, start

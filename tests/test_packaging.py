@@ -8,6 +8,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
+
 import ldai_core
 
 ROOT = Path(__file__).parents[1]
@@ -30,11 +32,19 @@ def test_core_imports_no_provider() -> None:
     assert run(code).stdout == "set()\n"
 
 
-def test_an_adapter_without_its_extra_says_what_to_install() -> None:
-    """The error names the exact command, and keeps the cause."""
-    result = run("import sys; sys.modules['openai'] = None; import ldai_openai")
-    assert 'pip install "ldai-adapters[openai]"' in result.stderr
+@pytest.mark.parametrize(("extra", "module"), [("openai", "openai"), ("langchain", "langchain_core.callbacks")])
+def test_an_adapter_without_its_extra_says_what_to_install(extra: str, module: str) -> None:
+    """LC18: the error names the exact command, and keeps the cause."""
+    result = run(f"import sys; sys.modules['{module}'] = None; import ldai_{extra}")
+    assert f'pip install "ldai-adapters[{extra}]"' in result.stderr
     assert "ModuleNotFoundError" in result.stderr
+
+
+def test_the_langchain_adapter_needs_langchain_core_alone() -> None:
+    """LC18: neither LangChain itself nor anybody's integration is loaded, or has to be there."""
+    others = ("langchain", "langgraph", "langchain_openai", "langchain_aws", "openai", "boto3")
+    blocked = "import sys; sys.modules.update(dict.fromkeys({!r})); import ldai_langchain; print('there')"
+    assert run(blocked.format(others)).stdout == "there\n"
 
 
 def test_every_package_is_typed() -> None:

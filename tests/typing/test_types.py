@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage
 from openai import AsyncOpenAI, AzureOpenAI, OpenAI
 from typing_extensions import assert_type
 
@@ -24,9 +26,11 @@ from ldai_core import (
     track_metrics_of,
     track_metrics_of_async,
 )
+from ldai_langchain import LaunchDarklyCallbackHandler, create_chat_model, to_messages
 from ldai_openai import track_openai_metrics, track_openai_metrics_async, wrap_openai
 
 if TYPE_CHECKING:
+    from langchain_core.callbacks import BaseCallbackHandler
     from ldclient import Context, LDClient
 
 
@@ -44,6 +48,20 @@ def wrapping_keeps_the_type(sync: OpenAI, asynchronous: AsyncOpenAI, azure: Azur
     assert_type(wrap_openai(asynchronous, config.create_tracker()), AsyncOpenAI)
     assert_type(wrap_openai(azure, config.create_tracker), AzureOpenAI)
     assert_type(wrap_openai(sync, Run(config), include_usage=False), OpenAI)
+
+
+async def the_handler_is_typed(config: AIConfig) -> None:
+    """LC1, LC18: any kind of source is taken, a group gives its run, and LangChain gets its own types."""
+    handler = LaunchDarklyCallbackHandler(config.create_tracker, max_open_runs=10, max_idle_s=0.5)
+    callbacks: list[BaseCallbackHandler] = [handler, LaunchDarklyCallbackHandler(Run(config))]
+    assert callbacks
+    with handler.run() as run:
+        assert_type(run, Run)
+    async with handler.run() as joined:
+        assert_type(joined, Run)
+    assert_type(handler.close(), None)
+    assert_type(to_messages(config), list[BaseMessage])
+    assert_type(create_chat_model(config, temperature=0), BaseChatModel)
 
 
 def core_is_typed(ld_client: LDClient, context: Context) -> None:
