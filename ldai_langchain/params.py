@@ -61,6 +61,9 @@ def create_chat_model(config: AIConfig | AIConfigDefault, /, **overrides: Any) -
     none for, it gets as `model_kwargs`, `extra_body` or `additional_model_request_fields`. What is for the client
     (`timeout`) and has no name there is left out, and so are nulls. For Bedrock, the model's region is `region_name`.
 
+    Where a client goes and with which key (`base_url`, `api_key`, headers, ...) is not taken from a config, for whoever
+    edits a flag could send the application's key elsewhere: that is for the overrides, and the environment.
+
     Tools, and what is said of them (`tool_choice`), are not bound, as `create_agent` wants a model without: that is for
     `bind_tools`. Messages are for `to_messages`.
     Source: https://reference.langchain.com/python/langchain/chat_models/base/init_chat_model
@@ -72,8 +75,8 @@ def create_chat_model(config: AIConfig | AIConfigDefault, /, **overrides: Any) -
     asked = chat_model_params(config, overrides)
     fields = fields_of(provider_of(asked["model"], asked.get("model_provider")))
     params = chat_model_params(config, overrides, fields)
-    model: str = params.pop("model")
-    return init_chat_model(model, **params)
+    model: BaseChatModel = init_chat_model(params.pop("model"), **params)
+    return model
 
 
 def chat_model_params(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["INIT", "SPELLINGS", "TOOLS", "plain", "shared_name", "spelled_once"]
+__all__ = ["INIT", "SPELLINGS", "TOOLS", "connects", "plain", "shared_name", "spelled_once"]
 
 
 def plain(name: str) -> str:
@@ -35,12 +35,23 @@ INIT = frozenset({"config_prefix", "configurable_fields", "model_provider"})
 TOOLS = frozenset({"function_call", "functions", "parallel_tool_calls", "tool_choice", "tool_config", "tools"})
 # What has its own place, in a config or in LangChain.
 _ELSEWHERE = INIT | TOOLS | {"cls", "messages", "model", "stream_options"}
+# Where a client goes, with which key, and through what: the application's to say. Whoever edits a flag is not to learn
+# a key by sending it elsewhere.
+_CONNECTS = re.compile(
+    "apibase|apikey|accesskey|baseurl|callbacks|certificate|credential|endpoint|header|httpasyncclient|httpclient|proxy"
+    "|secret|socket|(access|ad|bearer|session)token|^(async)?client$|^(cache|config|transport|url)$"
+)
 
 
 def shared_name(name: str) -> str:
     """Write a parameter by the name that LangChain's chat models share, or in snake_case."""
     snake = re.sub(r"[-\s]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)).lower()
     return SPELLINGS.get(plain(name), (snake,))[0]
+
+
+def connects(name: str) -> bool:
+    """Say whether a parameter is about the connection, and not the model's."""
+    return _CONNECTS.search(plain(name)) is not None
 
 
 def spelled_once(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,7 +66,11 @@ def spelled_once(params: Mapping[str, Any]) -> dict[str, Any]:
     taken: dict[str, str] = {}
     for name in sorted(own, key=_rank):
         taken.setdefault(plain(shared_name(name)), name)
-    once = {name: own[name] for name in own if name in taken.values() and shared_name(name) not in _ELSEWHERE}
+    once = {
+        name: own[name]
+        for name in own
+        if name in taken.values() and shared_name(name) not in _ELSEWHERE and not connects(name)
+    }
     usage = options.get("include_usage") if isinstance(options, dict) else None
     return once if usage is None or "streamusage" in taken else {**once, "stream_usage": usage}
 
