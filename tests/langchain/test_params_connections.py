@@ -32,9 +32,8 @@ SENT_ELSEWHERE = {
 def test_a_config_says_nothing_of_connections(parameters: dict[str, Any], provider: str) -> None:
     """LC18: whoever edits a flag cannot send the application's key elsewhere, by any spelling, nested or not."""
     params = chat_model_params(bot(parameters={**parameters, "maxTokens": 9}), {}, fields_of(provider))
-    assert [name for name in params if name not in ("model", "model_provider", "max_tokens")] in ([], ["model_kwargs"])
-    assert params.get("model_kwargs", {}) == {}
-    assert params["max_tokens"] == 9
+    said = {name: value for name, value in params.items() if name not in ("model", "model_provider")}
+    assert list(said.values()) == [9]
 
 
 def test_the_application_does() -> None:
