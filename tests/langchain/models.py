@@ -6,11 +6,10 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence  # noqa: TC003  # pydantic reads them
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import LLM, BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import UsageMetadata  # likewise
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import (
     ChatGeneration,
@@ -21,6 +20,9 @@ from langchain_core.outputs import (
     LLMResult,
 )
 from pydantic import Field
+
+if TYPE_CHECKING:
+    from langchain_core.messages.ai import UsageMetadata
 
 __all__ = ["Gate", "ScriptedChat", "ScriptedText", "Turn", "asks", "usage_of"]
 
@@ -86,7 +88,9 @@ class Turn:
         )
 
     def chunks(self) -> Iterator[AIMessageChunk]:
-        """Make the answer in chunks: the role, the pieces, the tool calls, the usage."""
+        """Make the answer in chunks: the role, the pieces, the tool calls, the usage; or fail at once, or at last."""
+        if self.error is not None and not self.pieces:
+            raise self.error
         yield AIMessageChunk(content="")
         for piece in self.pieces:
             yield AIMessageChunk(content=piece) if isinstance(piece, str) else piece.model_copy()
@@ -152,9 +156,10 @@ class ScriptedChat(BaseChatModel):
 
 
 class ScriptedText(LLM):
-    """A plain text model, whose usage stands in `llm_output`."""
+    """A plain text model, whose usage stands in `llm_output`. It tells its callbacks of its tokens if it is told to."""
 
     turn: Turn = Turn()
+    tells: bool = False
 
     @property
     def _llm_type(self) -> str:
@@ -186,6 +191,8 @@ class ScriptedText(LLM):
         for place, piece in enumerate(self.turn.pieces):
             if self.turn.gate is not None and place == self.turn.gate_at:
                 self.turn.gate.wait()
+            if self.tells and run_manager is not None:
+                run_manager.on_llm_new_token(str(piece))
             yield GenerationChunk(text=str(piece))
         if self.turn.error is not None:
             raise self.turn.error

@@ -175,9 +175,12 @@ async def interrupted(bench: Bench) -> None:
     def answer(state: MessagesState, config: RunnableConfig) -> Any:
         return {"messages": [ScriptedChat().invoke(state["messages"], config)]}
 
+    def ask(state: MessagesState) -> Any:
+        return interrupt("Is that right?")
+
     graph = StateGraph(MessagesState)
     graph.add_node("answer", answer)
-    graph.add_node("ask", lambda _: interrupt("Is that right?"))
+    graph.add_node("ask", ask)
     graph.add_edge(START, "answer")
     graph.add_edge("answer", "ask")
     config = {**bench.measured, "configurable": {"thread_id": "1"}}
