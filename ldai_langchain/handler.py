@@ -198,7 +198,8 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         except BaseException as error:  # not of the factory's, but Ctrl-C in it
             self._end_now(key, None, error, perf_counter_ns())
             raise
-        model_call.watch = Watch(run_id, partial(self._end_now, key, None), briefly=briefly)
+        over = partial(self._end_now, key, None)
+        model_call.watch = Watch(run_id, over, briefly=briefly, inside=key != tree.root)
         if tree.calls.get(key) is not model_call:  # broken off while its tracker was made
             model_call.end(CancelledError(), None)
 

@@ -29,16 +29,23 @@ class Watch:
     from the task, and by the thread for endings from wherever an id goes. After `stop()` it is not called.
 
     With `briefly`, the task in which the watch begins may end before the call does: LangChain starts the calls of plain
-    text models in tasks of their own.
+    text models in tasks of their own. With `inside`, the call is a part of something that goes on without it: LangChain
+    says nothing of the other prompts when one of several fails.
     """
 
-    __slots__ = ("_briefly", "_over", "_run_id", "_task", "heard")
+    __slots__ = ("_briefly", "_inside", "_over", "_run_id", "_task", "heard")
 
     def __init__(
-        self, run_id: UUID, over: Callable[[BaseException | None, int], None], *, briefly: bool = False
+        self,
+        run_id: UUID,
+        over: Callable[[BaseException | None, int], None],
+        *,
+        briefly: bool = False,
+        inside: bool = False,
     ) -> None:
         self._over: Callable[[BaseException | None, int], None] | None = over
         self._briefly = briefly
+        self._inside = inside
         self.heard = False  # of something that came of the call before its end
         self._task: asyncio.Task[object] | None = None
         with suppress(RuntimeError):  # there is no loop
@@ -74,7 +81,7 @@ class Watch:
             return
         if self.heard:
             defer(lambda: over(None, at_ns))
-        elif self._task is not None:
+        elif self._inside or self._task is not None:
             defer(lambda: over(CancelledError(), at_ns))
 
 
