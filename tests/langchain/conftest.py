@@ -51,3 +51,6 @@ def handler(config: AIConfig) -> Iterator[LaunchDarklyCallbackHandler]:
 def watched(handler: LaunchDarklyCallbackHandler) -> dict[str, Any]:
     """Have a call of a runnable measured: `runnable.invoke(input, watched)`."""
     return {"callbacks": [handler]}
+
+
+from tests.langchain.wires import bedrock, bedrock_client, claude, gpt, nova, server, session  # noqa: E402, F401  # fixtures
