@@ -15,12 +15,13 @@ import os
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, get_ident
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["collecting", "defer", "settle", "start"]
+__all__ = ["collecting", "defer", "defer_past_collection", "settle", "start"]
 
 
 _log = logging.getLogger(__name__)
@@ -60,9 +61,12 @@ class _Worker:
                 while True:
                     _call(self.queue.get_nowait())
             return True
-        reached = Event()
-        self.queue.put(reached.set)
-        return reached.wait(timeout_s)
+        for _ in range(2):  # for an ending may defer another
+            reached = Event()
+            self.queue.put(reached.set)
+            if not reached.wait(timeout_s):
+                return False
+        return True
 
     def _work(self) -> None:
         while True:
@@ -90,6 +94,20 @@ def start() -> None:
 def defer(ending: Callable[[], object]) -> None:
     """Have `ending` called soon by the thread. Safe in a finaliser."""
     _worker.queue.put(ending)
+
+
+def defer_past_collection(ending: Callable[[], object]) -> None:
+    """Have `ending` called after what the collection that is going on, if any, defers.
+
+    For the callbacks of weak references, which a collection calls before it runs finalisers.
+    """
+
+    def wait() -> None:
+        while _collector.thread is not None:
+            sleep(0.0005)
+        defer(ending)
+
+    defer(wait)
 
 
 def settle(timeout_s: float = 5.0) -> bool:

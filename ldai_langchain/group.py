@@ -25,12 +25,15 @@ class Group:
 
     def __init__(self, owner: Hashable, source: Source) -> None:
         self._owner = owner
+        self._outer: Group | None = None
         self.joined = Run(source_here(owner, source))
         self.left = False
 
     def __enter__(self) -> Run:
         run = self.joined.__enter__()
-        _groups.set({**_groups.get({}), self._owner: self})
+        groups = _groups.get({})
+        self._outer = groups.get(self._owner)
+        _groups.set({**groups, self._owner: self})
         return run
 
     def __exit__(
@@ -38,7 +41,10 @@ class Group:
     ) -> None:
         # Set, not reset: what is entered in a fixture of a test may be left in another context.
         self.left = True
-        _groups.set({owner: group for owner, group in _groups.get({}).items() if group is not self})
+        groups = {owner: group for owner, group in _groups.get({}).items() if group is not self}
+        if self._outer is not None:
+            groups.setdefault(self._owner, self._outer)
+        _groups.set(groups)
         self.joined.close(failure_of(error))
 
     async def __aenter__(self) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from asyncio import CancelledError
 from functools import partial
 from time import perf_counter_ns
@@ -16,7 +17,7 @@ except ImportError as error:
     raise ImportError('ldai_langchain needs langchain-core: pip install "ldai-adapters[langchain]"') from error
 
 from ldai_core import Run
-from ldai_core.endings import collecting, defer, start
+from ldai_core.endings import collecting, defer, settle, start
 from ldai_langchain.group import Group, source_here
 from ldai_langchain.model_call import ModelCall
 from ldai_langchain.outcome import failure_of
@@ -60,8 +61,6 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
     Source of the callbacks: https://reference.langchain.com/python/langchain_core/callbacks/
     """
 
-    # In the caller's thread and task: a busy pool of threads would be late, and knows no task.
-    run_inline = True
     # Nothing of ours is worth breaking a chain.
     raise_error = False
 
@@ -74,6 +73,22 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         self._trees = self._new_trees()
         self._process = os.getpid()
         start()
+
+    @property
+    def run_inline(self) -> bool:  # type: ignore[override]  # an attribute elsewhere
+        """True: in the caller's thread and task. A busy pool of threads would be late, and knows no task.
+
+        Asked by `AsyncCallbackManager.on_llm_start` it is False: beside a handler that runs inline, that one forgets
+        the others, `astream_events` among them. It matters not, for whoever calls us asks again. But where another
+        handler runs inline, which are then the only ones that are called, it is True there too.
+        """
+        asking = sys._getframe(1)  # noqa: SLF001  # the language's way to know
+        if asking.f_code.co_name == "<listcomp>" and asking.f_back is not None:
+            asking = asking.f_back
+        if asking.f_code.co_name != "on_llm_start":
+            return True
+        handlers = asking.f_locals["self"].handlers
+        return any(each.run_inline for each in handlers if not isinstance(each, LaunchDarklyCallbackHandler))
 
     def run(self) -> Group:
         """Return a context manager, sync and async, that makes one run of all that is invoked inside.
@@ -91,9 +106,11 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
     def close(self) -> None:
         """End what is open, as errors, with the tokens known so far. A second time does nothing.
 
-        For the end of a program. The handler can be used afterwards.
+        For the end of a program: it waits until the endings that were left to a thread are reported, too. The handler
+        can be used afterwards.
         """
         self._break_off(self._here().clear())
+        settle()
 
     def on_chat_model_start(self, *_args: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
         """Begin a call of a chat model."""
@@ -198,17 +215,13 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         except BaseException as error:  # not of the factory's, but Ctrl-C in it
             self._end_now(key, None, error, perf_counter_ns())
             raise
-        over = partial(self._end_now, key, None)
-        model_call.watch = Watch(run_id, over, briefly=briefly, inside=key != tree.root)
+        model_call.watch = Watch(run_id, partial(self._end_now, key, None), briefly=briefly)
         if tree.calls.get(key) is not model_call:  # broken off while its tracker was made
             model_call.end(CancelledError(), None)
 
     def _hear(self, run_id: UUID, read: Callable[..., Reading], *items: Any) -> None:
-        key = key_of(run_id)
-        tree = self._here().get(key)
-        model_call = None if tree is None else tree.calls.get(key)
-        if tree is not None and model_call is not None:
-            tree.hear()
+        model_call = self._here().hear(key_of(run_id))
+        if model_call is not None:
             model_call.hear(read, *items)
 
     def _end(self, run_id: UUID, error: BaseException | None = None, response: Any = None) -> None:

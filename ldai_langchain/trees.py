@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
-from itertools import islice
 from threading import RLock
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Key", "Tree", "Trees", "key_of"]
 
 Key = Hashable
+
+# Whoever begins a run is not to wait for more than this many others to be broken off.
+_AT_A_TIME = 2
 
 
 class Tree:
@@ -38,12 +40,6 @@ class Tree:
         self.watch: Watch | None = None
         self.active_ns = perf_counter_ns()
 
-    def hear(self) -> None:
-        """Note that something came of one of its calls."""
-        self.active_ns = perf_counter_ns()
-        if self.watch is not None:
-            self.watch.heard = True
-
     def close(self) -> None:
         """Close the run, as of the end of its root."""
         error, at_ns = self.outcome or (None, None)
@@ -53,7 +49,8 @@ class Tree:
 
     def break_off(self, error: BaseException) -> None:
         """Close the run with an error, and end its calls."""
-        for model_call in list(self.calls.values()):
+        calls, self.calls = self.calls, {}
+        for model_call in calls.values():
             model_call.end(error, None)
         self.outcome = (error, self.outcome[1] if self.outcome else perf_counter_ns())
         self.close()
@@ -89,13 +86,15 @@ class Trees:
 
     def plant(self, tree: Tree) -> list[Tree]:
         """Add a tree of which there is only the root, and take out those that have been open for too long."""
-        uprooted = []
+        uprooted: list[Tree] = []
         with self._lock:
             self._tree_of[tree.root] = self._open[tree.root] = tree
-            for oldest in list(islice(self._open.values(), 2)):  # no more at a time: nobody is to wait for it
-                if len(self._open) > self._max_open or self._is_idle(oldest):
-                    self._forget(oldest)
-                    uprooted.append(oldest)
+            while self._open and len(uprooted) < _AT_A_TIME:
+                oldest = next(iter(self._open.values()))
+                if len(self._open) <= self._max_open and not self._is_idle(oldest):
+                    break
+                self._forget(oldest)
+                uprooted.append(oldest)
         return uprooted
 
     def hold(self, key: Key, tree: Tree, model_call: ModelCall) -> None:
@@ -103,6 +102,18 @@ class Trees:
         with self._lock:
             if self._tree_of.get(key) is tree:
                 tree.calls[key] = model_call
+
+    def hear(self, key: Key) -> ModelCall | None:
+        """Note that something came of a model's call, and return it; None if it is not open."""
+        with self._lock:
+            tree = self._tree_of.get(key)
+            model_call = None if tree is None else tree.calls.get(key)
+            if tree is None or model_call is None:
+                return None
+            self._touch(tree)
+        if tree.watch is not None:
+            tree.watch.heard = True
+        return model_call
 
     def end(self, key: Key, error: BaseException | None, at_ns: int) -> tuple[ModelCall | None, Tree | None]:
         """Note that a run has ended. Return its call, if it is a model's, and its tree, if that is over now.

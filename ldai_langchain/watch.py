@@ -9,13 +9,20 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from ldai_core.endings import defer
+from ldai_core.endings import defer_past_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
 __all__ = ["Watch"]
+
+# How often the loop turns until a stream that a cancelled task has left is closed by it: it makes a task of that, in
+# which LangChain makes others, for each step of a chain.
+_TURNS = 10
+
+# Those that go on: a handler that only a stream holds would be gone with it.
+_watches: set[Watch] = set()
 
 
 class Watch:
@@ -29,24 +36,18 @@ class Watch:
     from the task, and by the thread for endings from wherever an id goes. After `stop()` it is not called.
 
     With `briefly`, the task in which the watch begins may end before the call does: LangChain starts the calls of plain
-    text models in tasks of their own. With `inside`, the call is a part of something that goes on without it: LangChain
-    says nothing of the other prompts when one of several fails.
+    text models in tasks of their own.
     """
 
-    __slots__ = ("_briefly", "_inside", "_over", "_run_id", "_task", "heard")
+    __slots__ = ("_briefly", "_over", "_run_id", "_task", "heard")
 
     def __init__(
-        self,
-        run_id: UUID,
-        over: Callable[[BaseException | None, int], None],
-        *,
-        briefly: bool = False,
-        inside: bool = False,
+        self, run_id: UUID, over: Callable[[BaseException | None, int], None], *, briefly: bool = False
     ) -> None:
         self._over: Callable[[BaseException | None, int], None] | None = over
         self._briefly = briefly
-        self._inside = inside
         self.heard = False  # of something that came of the call before its end
+        _watches.add(self)
         self._task: asyncio.Task[object] | None = None
         with suppress(RuntimeError):  # there is no loop
             self._task = asyncio.current_task()
@@ -58,6 +59,7 @@ class Watch:
 
     def stop(self) -> None:
         """Watch no longer, and leave nothing behind in the task, which may live for ever."""
+        _watches.discard(self)
         self._over = self._run_id = None
         task, self._task = self._task, None
         if task is None or task.done():
@@ -70,19 +72,33 @@ class Watch:
                 loop.call_soon_threadsafe(task.remove_done_callback, self._when_done)
 
     def _when_done(self, task: asyncio.Task[object]) -> None:
-        """End a call whose task is done. One that has been heard of may be read on by another task."""
-        if self._over is not None and (task.cancelled() or not (self.heard or self._briefly)):
-            self._over(CancelledError(), perf_counter_ns())
+        """End a call whose task is done.
+
+        One that has been heard of may be read on by another task; and if it was not waiting for its model when it was
+        cancelled, LangChain will say that it was left.
+        """
+        self._task = None  # whose result may be what holds the id
+        may_go_on = self.heard or self._briefly
+        if not may_go_on:
+            self._cancel(perf_counter_ns())
+        elif task.cancelled():
+            self._cancel_in(_TURNS, task.get_loop(), perf_counter_ns())
+
+    def _cancel_in(self, turns: int, loop: asyncio.AbstractEventLoop, at_ns: int) -> None:
+        if turns and not loop.is_closed():
+            loop.call_soon(self._cancel_in, turns - 1, loop, at_ns)
+        else:
+            self._cancel(at_ns)
+
+    def _cancel(self, at_ns: int) -> None:
+        if self._over is not None:
+            self._over(CancelledError(), at_ns)
 
     def _when_gone(self, _run_id: ref[UUID]) -> None:
         """End a call whose end nobody can report: one that was heard of is a stream that was left."""
-        over, at_ns = self._over, perf_counter_ns()
-        if over is None:
-            return
-        if self.heard:
-            defer(lambda: over(None, at_ns))
-        elif self._inside or self._task is not None:
-            defer(lambda: over(CancelledError(), at_ns))
+        over, at_ns, error = self._over, perf_counter_ns(), None if self.heard else CancelledError()
+        if over is not None:
+            defer_past_collection(lambda: over(error, at_ns))
 
 
 def _is_running(loop: asyncio.AbstractEventLoop) -> bool:

@@ -25,6 +25,7 @@ BLOCKS: list[Any] = [
     {"type": "thinking", "thinking": "Hm", "index": 0},
     {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]},
     {"type": "refusal", "refusal": "No.", "index": 0},
+    {"type": "non_standard", "value": {"type": "refusal", "refusal": "No."}, "index": 0},
     {"type": "tool_use", "id": "t", "name": "search", "input": {}, "index": 1},
     {"type": "tool_use", "input": "{", "index": 1},
     {"type": "input_json_delta", "partial_json": "{", "index": 1},
@@ -53,6 +54,7 @@ SILENT_BLOCKS: list[Any] = [
     {"type": "reasoning_content", "reasoning_content": {"text": "", "signature": ""}, "index": 0},
     {"type": "thinking", "thinking": "", "signature": "abc", "index": 0},
     {"type": "refusal", "refusal": "", "index": 0},
+    {"type": "non_standard", "value": {"type": "refusal", "refusal": ""}, "index": 0},
     {"type": "audio", "id": "audio_1", "mime_type": "audio/wav"},
     {"type": "input_json_delta", "partial_json": "", "index": 1},
 ]

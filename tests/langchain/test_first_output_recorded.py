@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +17,7 @@ from tests.servers.bedrock import Events, events, invoke_chunks, invoke_events, 
 from tests.servers.openai import Stream, chunks, tool_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ldai_core.testing import RecordingClient
     from tests.servers.bedrock import ScriptedBedrock
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Any]
 
-pytestmark = pytest.mark.filterwarnings("ignore:The method .* is in beta")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The method .* is in beta"),
+    # An older langchain-aws leaves the socket of an async stream to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 WAYS: dict[str, Callable[[Any, Any], Any]] = {way: STREAMS[way] for way in ("stream", "astream")}
 if hasattr(ScriptedChat, "stream_events"):
@@ -47,6 +53,15 @@ RESPONSES: dict[str, tuple[Any, bool]] = {
     "refusal": (responses.message("No.", refusal=True), True),
     "tool call": (responses.function_call("search"), True),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what the last test has left, likewise."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def reasoning(**delta: str) -> list[tuple[str, Any]]:

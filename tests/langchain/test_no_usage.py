@@ -210,7 +210,7 @@ ONCE = """
     config = client.completion_config("support-bot", Context.create("user-1"))
     for _ in range(2):
         handler = LaunchDarklyCallbackHandler(config)
-        model = ScriptedChat(turns=(Turn(usage=None),), callbacks=callbacks)
+        model = ScriptedChat(turns=(Turn(usage=None),), callbacks=[handler])
         model.invoke("Hi")
         model.batch(["Hi"] * 5)
         list(model.stream("Hi"))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +23,7 @@ from tests.servers.openai import Answer, Stream, chunks, completion, text_comple
 from tests.servers.responses import response, response_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ldai_core.testing import RecordingClient
     from ldai_langchain import LaunchDarklyCallbackHandler
@@ -29,6 +32,10 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Any]
 
+# An older langchain-aws leaves the socket of an async stream to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+# Likewise it leaves the cached tokens out of the input, though not out of the total.
+counts_cached = pytest.mark.skipif(version("langchain-aws").startswith("1.0."), reason="it does not count them")
 each = pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 each_stream = pytest.mark.parametrize("way", ["stream", "astream"])
 TITAN = "amazon.titan-text-express-v1"
@@ -47,6 +54,15 @@ TITAN_CHUNKS = [
     {"outputText": "Hel", "index": 0},
     {"outputText": "lo", "index": 0, **TITAN_END, "amazon-bedrock-invocationMetrics": metrics_of(9, 3)},
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    """Collect what the last test has left, likewise."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def candidates(whole: Any, number: int) -> Answer:
@@ -89,6 +105,13 @@ BEDROCK_STREAMS: dict[str, tuple[Any, str, dict[str, Any]]] = {
 }
 
 
+def _rows() -> Iterator[Any]:
+    for rows, ways in ((BEDROCK, ("invoke", "ainvoke")), (BEDROCK_STREAMS, ("stream", "astream"))):
+        for name, row in rows.items():
+            for way in ways:
+                yield pytest.param(row, way, id=f"{name}-{way}", marks=[counts_cached] if "cached" in name else [])
+
+
 def counted(recorded: RecordingClient) -> list[Any]:
     """List what was told, but for the time to first token, which is not the matter here."""
     return [(name, value) for name, value in told(recorded) if name != first_token()[0]]
@@ -116,17 +139,7 @@ def test_openai_streams(
     assert counted(recorded) == ANSWERED
 
 
-@pytest.mark.parametrize(
-    ("row", "way"),
-    [
-        *[pytest.param(row, way, id=f"{name}-{way}") for name, row in BEDROCK.items() for way in ("invoke", "ainvoke")],
-        *[
-            pytest.param(row, way, id=f"{name}-{way}")
-            for name, row in BEDROCK_STREAMS.items()
-            for way in ("stream", "astream")
-        ],
-    ],
-)
+@pytest.mark.parametrize(("row", "way"), list(_rows()))
 def test_bedrock(
     bedrock: ScriptedBedrock, nova: Make, claude: Make, watched: Any, recorded: RecordingClient, row: Any, way: str
 ) -> None:

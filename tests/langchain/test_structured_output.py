@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from tests.servers.openai import ScriptedOpenAI
 
     Make = Callable[..., Any]
+
+
+# An older langchain-openai makes pydantic warn of what it has parsed by itself.
+pytestmark = pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
+is_old = version("langchain-core").startswith("1.0.")
 
 
 class City(BaseModel):
@@ -60,11 +66,12 @@ SCHEMA = {
 FUNCTION = {"name": "extract", "description": "A city.", "parameters": City.model_json_schema()}
 FORMS: dict[str, tuple[Any, str]] = {
     "pydantic": (City, "City"),
-    "a title": (Renamed, "Town"),
     "TypedDict": (Place, "Place"),
     "JSON schema": (SCHEMA, "Village"),
     "function": (FUNCTION, "extract"),
 }
+if not is_old:  # which does not find its way back from the tool to the class
+    FORMS["a title"] = (Renamed, "Town")
 VALUE = {"name": "Bonn"}
 each_form = pytest.mark.parametrize(("form", "tool"), FORMS.values(), ids=FORMS)
 each_raw = pytest.mark.parametrize("raw", [False, True], ids=["parsed", "raw"])
@@ -200,6 +207,7 @@ def test_converse(
     assert told(recorded) == ANSWERED
 
 
+@pytest.mark.skipif(is_old, reason="there is no such method yet")
 @each_way
 def test_converse_by_json(
     bedrock: ScriptedBedrock, nova: Make, watched: Any, recorded: RecordingClient, is_async: bool
