@@ -236,7 +236,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         failure = failure_of(error)
         model_call, over = self._here().end(key, failure, at_ns)
         if model_call is not None:
-            model_call.end(failure, response)
+            model_call.end(failure, response, whole=error is None)
         if over is not None:
             over.close()
 

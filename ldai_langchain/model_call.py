@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ldai_core.reading import NOTHING
-from ldai_langchain.readings import read_result, structured_output_tools
+from ldai_langchain.readings import is_counted_elsewhere, read_result, structured_output_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class ModelCall:
     def __init__(self, start: Mapping[str, Any]) -> None:
         params = start.get("invocation_params")
         self._kind = str(params.get("_type")) if isinstance(params, dict) else ""
-        self._structured = structured_output_tools(start.get("options"))
+        self._structured = structured_output_tools(start.get("options"), params)
         self._call: Call | None = None
         self._said = False
         self.watch: Watch | None = None
@@ -46,17 +46,21 @@ class ModelCall:
         if self._call is not None and not self._said:
             self._said = self._call.read(lambda given: read(*given), items).output
 
-    def end(self, error: BaseException | None, response: Any) -> None:
-        """End the call, with what it brought. A second time does nothing; nor does it before the beginning."""
+    def end(self, failure: BaseException | None, response: Any, *, whole: bool = False) -> None:
+        """End the call, with what it brought: the `whole` answer, or what had come until it failed or was left.
+
+        A second time does nothing; nor does it before the beginning.
+        """
         if self.watch is not None:
             self.watch.stop()
         if self._call is None:
             return
         if response is not None:
             reading = self._call.read(partial(read_result, structured=self._structured), response)
-            if error is None and reading.usage is None and reading is not NOTHING:
+            unread = reading is NOTHING or is_counted_elsewhere(response)
+            if whole and reading.usage is None and not unread:
                 self._hint()
-        self._call.end(error)
+        self._call.end(failure)
 
     def _hint(self) -> None:
         """Say, once per process, that there are no tokens, and what to do about it."""

@@ -13,7 +13,7 @@ from ldai_core import Reading, TokenUsage, ToolCall
 from ldai_core.reading import NOTHING, OUTPUT, sum_usages
 from ldai_langchain.usage import find_usage, read_usage
 
-__all__ = ["read_result", "read_stream_event", "read_token", "structured_output_tools"]
+__all__ = ["is_counted_elsewhere", "read_result", "read_stream_event", "read_token", "structured_output_tools"]
 
 _NO_TOKENS = TokenUsage(0, 0, 0)
 
@@ -28,6 +28,7 @@ _MARKS = frozenset(
         "id",
         "index",
         "mime_type",
+        "phase",
         "role",
         "signature",
         "status",
@@ -47,7 +48,7 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
     message's `usage_metadata`, `generation_info`, `response_metadata`; and if no prompt has any, from `llm_output`.
     A prompt answered by LangChain's own cache has no tokens. Any: LangChain hands on whatever an integration makes.
     """
-    prompts = [_candidates(prompt) for prompt in getattr(result, "generations", None) or ()]
+    prompts = [_list(prompt) for prompt in _list(getattr(result, "generations", None))]
     usages = [usage for prompt in prompts if (usage := _prompt_usage(prompt)) is not None]
     usage = (sum_usages(usages) or _NO_TOKENS) if usages else find_usage(getattr(result, "llm_output", None))
     called = [call for prompt in prompts for candidate in prompt for call in _tool_calls(candidate)]
@@ -55,6 +56,11 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
         usage=usage,
         tool_calls=tuple(call for call in called if (call if isinstance(call, str) else call.name) not in structured),
     )
+
+
+def is_counted_elsewhere(result: Any) -> bool:
+    """Say whether the usage of these prompts is with another: LangChain puts that of several with the first of them."""
+    return bool(_get(getattr(result, "llm_output", None), "token_usage") == {})
 
 
 def read_token(token: Any, chunk: Any) -> Reading:
@@ -78,20 +84,23 @@ def read_stream_event(event: Any) -> Reading:
     return OUTPUT if _says(event.get("delta")) or _says(event.get("content")) else NOTHING
 
 
-def structured_output_tools(options: Any) -> frozenset[str]:
+def structured_output_tools(options: object, params: object = None) -> frozenset[str]:
     """Name the tool by which `with_structured_output` makes a model answer in a form, if that is how it does.
 
-    LangChain says in a call's `options` that the output is structured, how, and by what schema; the name of the tool
-    is the schema's title.
+    LangChain says in a call's `options` that the output is structured, how, and by what schema. The name of the tool is
+    the schema's title, or else that of the only tool in the call's `params`.
     """
     form = _get(options, "ls_structured_output_format")
-    title = _get(_get(form, "schema"), "title")
-    by_tool = _get(_get(form, "kwargs"), "method") in (None, "function_calling")
-    return frozenset({title}) if by_tool and isinstance(title, str) else frozenset()
+    if form is None or _get(_get(form, "kwargs"), "method") not in (None, "function_calling"):
+        return frozenset()
+    bound = [_tool_name(tool) for tool in _list(_get(params, "tools"))]
+    names = [_get(_get(form, "schema"), "title"), *(bound if len(bound) == 1 else [])]
+    return frozenset(name for name in names if isinstance(name, str))
 
 
-def _candidates(prompt: Any) -> list[Any]:
-    return list(prompt) if isinstance(prompt, (list, tuple)) else []
+def _tool_name(tool: object) -> Any:
+    """Name a tool in the shape of OpenAI, of Converse, or of Anthropic."""
+    return _get(_get(tool, "function"), "name") or _get(_get(tool, "toolSpec"), "name") or _get(tool, "name")
 
 
 def _prompt_usage(candidates: list[Any]) -> TokenUsage | None:
@@ -102,7 +111,10 @@ def _prompt_usage(candidates: list[Any]) -> TokenUsage | None:
     infos = [getattr(candidate, "generation_info", None) for candidate in candidates]
     metadata = [getattr(message, "response_metadata", None) for message in messages]
     found = [*map(read_usage, counted), *map(find_usage, infos), *map(find_usage, metadata)]
-    return next((usage for usage in found if usage is not None), None)
+    usage = next((usage for usage in found if usage is not None), None)
+    if usage is not None and usage.total is None and usage.input is not None and usage.output is not None:
+        return TokenUsage(usage.input + usage.output, usage.input, usage.output)  # here already, as prompts are summed
+    return usage
 
 
 def _is_from_cache(counts: object) -> bool:
@@ -133,7 +145,7 @@ def _get(mapping: object, key: str) -> Any:
 
 
 def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def _says(value: Any) -> bool:
@@ -141,7 +153,5 @@ def _says(value: Any) -> bool:
     if isinstance(value, str):
         return value != ""
     if isinstance(value, Mapping):
-        return value.get("type") != "non_standard" and any(
-            _says(each) for name, each in value.items() if name not in _MARKS
-        )
+        return any(_says(each) for name, each in value.items() if name not in _MARKS)
     return isinstance(value, (list, tuple)) and any(_says(each) for each in value)

@@ -50,7 +50,7 @@ def gpt(server: ScriptedOpenAI) -> Iterator[Callable[..., Any]]:
                 "model": "gpt-4o",
                 "api_key": "any",
                 "max_retries": 0,
-                "stream_usage": True,
+                **({} if kind == "text" else {"stream_usage": True}),
                 "default_headers": {"Connection": "close"},
                 "http_client": http_client,
                 "http_async_client": DefaultAsyncHttpxClient(verify=False),  # likewise
