@@ -218,11 +218,20 @@ def test_prompts_of_which_one_says_no_total() -> None:
     assert read_result(LLMResult(generations=prompts)).usage in (TokenUsage(24, 18, 6), TokenUsage(None, 18, 6))
 
 
+@pytest.mark.parametrize("place", ["token_usage", "usage"])
+def test_prompts_that_langchain_parts(place: str) -> None:
+    """LC5: of a result that LangChain parts by prompts the usage stays with the first, however the others spell it."""
+    whole = LLMResult(generations=[[Generation(text="A")]] * 3, llm_output={place: usage_of(9, 3)})
+    first, *others = [read_result(part).usage for part in whole.flatten()]
+    assert first == COUNTED
+    assert all(usage in (None, TokenUsage(0, 0, 0)) for usage in others)
+
+
 def test_no_usage() -> None:
     """LC7: where nothing is counted there is no usage, rather than zeros."""
     assert read_result(chat_result()).usage is None
     assert (
-        read_result(chat_result(None, {"finish_reason": "stop"}, {"model": "any"}, {"token_usage": {}})).usage is None
+        read_result(chat_result(None, {"finish_reason": "stop"}, {"model": "any"}, {"token_usage": None})).usage is None
     )
     assert read_result(LLMResult(generations=[])).usage is None
 

@@ -24,7 +24,11 @@ NOVA = "amazon.nova-lite-v1:0"
 ANTHROPIC = "anthropic.claude-3-haiku-20240307-v1:0"
 CREDENTIALS = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
 ONCE = Config(retries={"total_max_attempts": 1})
-ASKS: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "search", "arguments": '{"what": "order"}'}}
+ASKS: dict[str, Any] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "search", "arguments": '{"what": "order"}'},
+}
 _KINDS: dict[str, Any] = {"chat": ChatOpenAI, "azure": AzureChatOpenAI, "text": OpenAI}
 
 
@@ -44,7 +48,11 @@ def gpt(server: ScriptedOpenAI) -> Iterator[Callable[..., Any]]:
     http_client = DefaultHttpxClient(verify=False)  # loading certificates takes longer than a test
 
     def make(kind: str = "chat", **options: Any) -> Any:
-        at = {"azure_endpoint": server.uri, "api_version": "2024-10-21"} if kind == "azure" else {"base_url": server.base_url}
+        at = (
+            {"azure_endpoint": server.uri, "api_version": "2024-10-21"}
+            if kind == "azure"
+            else {"base_url": server.base_url}
+        )
         return _KINDS[kind](
             **{
                 "model": "gpt-4o",
@@ -119,7 +127,9 @@ def two_tools() -> Stream:
 
 
 async def settled() -> None:
-    """Let what was left in an event loop close itself: all other tasks are waited for."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        await asyncio.wait(others, timeout=5)
+    """Let what was left in an event loop close itself; who is left there does so in tasks, which make others."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=5)
