@@ -60,7 +60,8 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
 
 def is_counted_elsewhere(result: Any) -> bool:
     """Say whether the usage of these prompts is with another: LangChain puts that of several with the first of them."""
-    return bool(_get(getattr(result, "llm_output", None), "token_usage") == {})
+    output = getattr(result, "llm_output", None)
+    return any(_get(output, place) == {} for place in ("token_usage", "usage"))
 
 
 def read_token(token: Any, chunk: Any) -> Reading:
