@@ -50,7 +50,8 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
     """
     prompts = [_list(prompt) for prompt in _list(getattr(result, "generations", None))]
     usages = [usage for prompt in prompts if (usage := _prompt_usage(prompt)) is not None]
-    usage = (sum_usages(usages) or _NO_TOKENS) if usages else find_usage(getattr(result, "llm_output", None))
+    shared = None if is_counted_elsewhere(result) else find_usage(getattr(result, "llm_output", None))
+    usage = (sum_usages(usages) or _NO_TOKENS) if usages else shared
     called = [call for prompt in prompts for candidate in prompt for call in _tool_calls(candidate)]
     return Reading(
         usage=usage,
@@ -60,8 +61,7 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
 
 def is_counted_elsewhere(result: Any) -> bool:
     """Say whether the usage of these prompts is with another: LangChain puts that of several with the first of them."""
-    output = getattr(result, "llm_output", None)
-    return any(_get(output, place) == {} for place in ("token_usage", "usage"))
+    return bool(_get(getattr(result, "llm_output", None), "token_usage") == {})
 
 
 def read_token(token: Any, chunk: Any) -> Reading:

@@ -76,7 +76,12 @@ def test_its_tokens(chat: ChatOpenAI, watched: Any, recorded: RecordingClient, w
 def test_a_chain(chat: ChatOpenAI, watched: Any, recorded: RecordingClient, way: str) -> None:
     """LC1: a chain around it has the same tokens, once."""
     told_by_itself: list[BaseMessage] = []
-    WAYS[way](chain_of(chat, lambda message: told_by_itself.append(message) or str(message.content)), watched)
+
+    def text_of(message: BaseMessage) -> str:
+        told_by_itself.append(message)
+        return str(message.content)
+
+    WAYS[way](chain_of(chat, text_of), watched)
     (message,) = told_by_itself
     assert recorded.run.tokens == usage_of(message)
     assert bool(recorded.run.time_to_first_token_ms) is (way in STREAMS)
