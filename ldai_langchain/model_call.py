@@ -69,5 +69,5 @@ class ModelCall:
         streamed = self.watch is not None and self.watch.heard
         _log.warning(
             "A model reported no usage, so that its AI runs have no tokens%s.",
-            "; a streamed ChatOpenAI sends it with stream_usage=True" if streamed and "openai" in self._kind else "",
+            "; a streamed ChatOpenAI sends it with stream_usage=True" if streamed and "ai-chat" in self._kind else "",
         )
