@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from asyncio import CancelledError
 
-__all__ = ["failure_of"]
+__all__ = ["failure_of", "was_left"]
 
 
 def failure_of(error: BaseException | None) -> BaseException | None:
@@ -17,3 +18,13 @@ def failure_of(error: BaseException | None) -> BaseException | None:
     bubbling = getattr(sys.modules.get("langgraph.errors"), "GraphBubbleUp", None)
     left = isinstance(error, GeneratorExit) or (isinstance(bubbling, type) and isinstance(error, bubbling))
     return None if error is None or left else Exception()
+
+
+def was_left(error: BaseException) -> bool:
+    """Say whether a model's stream was cancelled while it waited for its consumer, and not for the model.
+
+    The consumer has left it then, and the event loop comes to its end: `asyncio.run` cancels what still closes itself.
+    Where a stream waits for its model there are more frames below its own.
+    """
+    at = error.__traceback__
+    return isinstance(error, CancelledError) and at is not None and at.tb_next is None

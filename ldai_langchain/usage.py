@@ -72,7 +72,8 @@ def find_usage(metadata: object) -> TokenUsage | None:
         usage = read_usage(metadata.get(place))
         if usage is not None:
             return usage
-    return read_usage(metadata)
+    # Of an answer that its client refuses to parse, LangChain hands on the body.
+    return read_usage(metadata) or find_usage(metadata.get("body"))
 
 
 def read_usage(counts: object) -> TokenUsage | None:
