@@ -174,7 +174,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
 
     def __copy__(self) -> Self:
         """Return itself: a copy of a model or of a config goes on with the same handler."""
-        return self  # pragma: no cover  # of copies of what holds it
+        return self
 
     def __deepcopy__(self, memo: object) -> Self:
         """Return itself, likewise."""
@@ -208,14 +208,13 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         if tree is None:
             return
         key = key_of(run_id)
-        model_call = ModelCall(start)
+        model_call = ModelCall(start, Watch(run_id, partial(self._end_now, key, None), briefly=briefly))
         self._here().hold(key, tree, model_call)
         try:
             model_call.begin(tree.run)
         except BaseException as error:  # not of the factory's, but Ctrl-C in it
             self._end_now(key, None, error, perf_counter_ns())
             raise
-        model_call.watch = Watch(run_id, partial(self._end_now, key, None), briefly=briefly)
         if tree.calls.get(key) is not model_call:  # broken off while its tracker was made
             model_call.end(CancelledError(), None)
 

@@ -25,15 +25,15 @@ _hinted: dict[str, object] = {}  # once per process
 class ModelCall:
     """A model's call, with what LangChain said of it at its start."""
 
-    __slots__ = ("_call", "_kind", "_said", "_structured", "watch")
+    __slots__ = ("_call", "_kind", "_said", "_structured", "_watch")
 
-    def __init__(self, start: Mapping[str, Any]) -> None:
+    def __init__(self, start: Mapping[str, Any], watch: Watch) -> None:
         params = start.get("invocation_params")
         self._kind = str(params.get("_type")) if isinstance(params, dict) else ""
         self._structured = structured_output_tools(start.get("options"), params)
         self._call: Call | None = None
         self._said = False
-        self.watch: Watch | None = None
+        self._watch = watch
 
     def begin(self, run: Run) -> None:
         """Begin the call in its run, which takes the tracker if it is the first."""
@@ -41,8 +41,7 @@ class ModelCall:
 
     def hear(self, read: Callable[..., Reading], *items: Any) -> None:
         """Take in a chunk or an event; they are read until there is output in one."""
-        if self.watch is not None:  # pragma: no branch  # as it begins
-            self.watch.heard = True
+        self._watch.heard = True
         if self._call is not None and not self._said:
             self._said = self._call.read(lambda given: read(*given), items).output
 
@@ -51,8 +50,7 @@ class ModelCall:
 
         A second time does nothing; nor does it before the beginning.
         """
-        if self.watch is not None:
-            self.watch.stop()
+        self._watch.stop()
         if self._call is None:
             return
         if response is not None:
@@ -66,8 +64,6 @@ class ModelCall:
         """Say, once per process, that there are no tokens, and what to do about it."""
         if _hinted.setdefault("usage", self) is not self:
             return
-        streamed = self.watch is not None and self.watch.heard
-        _log.warning(
-            "A model reported no usage, so that its AI runs have no tokens%s.",
-            "; a streamed ChatOpenAI sends it with stream_usage=True" if streamed and "ai-chat" in self._kind else "",
-        )
+        remedy = "; a streamed ChatOpenAI sends it with stream_usage=True"
+        known = self._watch.heard and self._kind.endswith("openai-chat")
+        _log.warning("A model reported no usage, so that its AI runs have no tokens%s.", remedy if known else "")

@@ -89,7 +89,7 @@ class Trees:
         uprooted: list[Tree] = []
         with self._lock:
             self._tree_of[tree.root] = self._open[tree.root] = tree
-            while self._open and len(uprooted) < _AT_A_TIME:  # pragma: no branch
+            while self._open and len(uprooted) < _AT_A_TIME:
                 oldest = next(iter(self._open.values()))
                 if len(self._open) <= self._max_open and not self._is_idle(oldest):
                     break
@@ -100,7 +100,7 @@ class Trees:
     def hold(self, key: Key, tree: Tree, model_call: ModelCall) -> None:
         """Hold a tree open until a call has ended; one that was taken out already stays out."""
         with self._lock:
-            if self._tree_of.get(key) is tree:  # pragma: no branch
+            if self._tree_of.get(key) is tree:
                 tree.calls[key] = model_call
 
     def hear(self, key: Key) -> ModelCall | None:

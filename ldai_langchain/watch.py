@@ -97,7 +97,7 @@ class Watch:
     def _when_gone(self, _run_id: ref[UUID]) -> None:
         """End a call whose end nobody can report: one that was heard of is a stream that was left."""
         over, at_ns, error = self._over, perf_counter_ns(), None if self.heard else CancelledError()
-        if over is not None:  # pragma: no branch
+        if over is not None:
             defer_past_collection(lambda: over(error, at_ns))
 
 
