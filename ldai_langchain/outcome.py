@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from asyncio import CancelledError
+from inspect import CO_ASYNC_GENERATOR
 
 __all__ = ["failure_of", "was_left"]
 
@@ -27,4 +28,6 @@ def was_left(error: BaseException) -> bool:
     Where a stream waits for its model there are more frames below its own.
     """
     at = error.__traceback__
-    return isinstance(error, CancelledError) and at is not None and at.tb_next is None
+    if not isinstance(error, CancelledError) or at is None or at.tb_next is not None:
+        return False
+    return bool(at.tb_frame.f_code.co_flags & CO_ASYNC_GENERATOR)

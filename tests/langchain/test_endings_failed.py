@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ldai_langchain.outcome import was_left
 from tests.expected import (
     ERROR,
     FAILED,
@@ -101,3 +104,13 @@ def test_an_empty_stream(watched: Any, recorded: RecordingClient, way: str) -> N
     with pytest.raises(ValueError, match="No generation"):
         STREAMS[way](Silent(), watched)
     assert told(recorded) == FAILED
+
+
+def test_what_was_left() -> None:
+    """LC10: a cancellation is a consumer's leaving only where it reached a stream that waited for its consumer."""
+    cancelled = asyncio.CancelledError()
+    assert not was_left(cancelled)
+    assert not was_left(ValueError())
+    with suppress(asyncio.CancelledError):
+        raise cancelled
+    assert not was_left(cancelled)
