@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from contextlib import suppress
+from threading import Timer
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from ldai_core.endings import defer_past_collection
+from ldai_core.endings import collecting, defer, defer_past_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,9 @@ __all__ = ["Watch"]
 # How often the loop turns until a stream that a cancelled task has left is closed by it: it makes a task of that, in
 # which LangChain makes others, for each step of a chain.
 _TURNS = 10
+
+# How long a loop that runs may take to close an async generator that a collection has found, and which outlives it.
+_CLOSING_S = 0.1
 
 # Those that go on: a handler that only a stream holds would be gone with it.
 _watches: set[Watch] = set()
@@ -39,7 +43,7 @@ class Watch:
     text models in tasks of their own.
     """
 
-    __slots__ = ("_briefly", "_over", "_run_id", "_task", "heard")
+    __slots__ = ("_briefly", "_loop", "_over", "_run_id", "_task", "heard")
 
     def __init__(
         self, run_id: UUID, over: Callable[[BaseException | None, int], None], *, briefly: bool = False
@@ -51,6 +55,7 @@ class Watch:
         self._task: asyncio.Task[object] | None = None
         with suppress(RuntimeError):  # there is no loop
             self._task = asyncio.current_task()
+        self._loop = None if self._task is None else self._task.get_loop()
         if self._task is not None:
             self._task.add_done_callback(self._when_done)
         self._run_id: ref[UUID] | None = None
@@ -97,8 +102,18 @@ class Watch:
     def _when_gone(self, _run_id: ref[UUID]) -> None:
         """End a call whose end nobody can report: one that was heard of is a stream that was left."""
         over, at_ns, error = self._over, perf_counter_ns(), None if self.heard else CancelledError()
-        if over is not None:
+        if over is None:
+            return
+        if collecting() and self._loop is not None and self._loop.is_running():
+            defer(lambda: _later(over, error, at_ns))
+        else:
             defer_past_collection(lambda: over(error, at_ns))
+
+
+def _later(over: Callable[[BaseException | None, int], None], error: BaseException | None, at_ns: int) -> None:
+    timer = Timer(_CLOSING_S, over, (error, at_ns))
+    timer.daemon = True
+    timer.start()
 
 
 def _is_running(loop: asyncio.AbstractEventLoop) -> bool:

@@ -89,7 +89,7 @@ def bare(item: Any) -> str:
     if isinstance(item, (list, tuple)):
         return str([bare(each) for each in item])
     if isinstance(item, dict):
-        return str({key: bare(each) for key, each in item.items() if key != "run_id"})
+        return str(sorted((str(key), bare(each)) for key, each in item.items() if key != "run_id"))
     if hasattr(item, "model_dump"):
         return f"{type(item).__name__} {bare({**item.__dict__, 'id': None})}"
     return f"{type(item).__name__} {item}"

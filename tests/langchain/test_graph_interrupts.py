@@ -81,15 +81,17 @@ def test_again_and_again(watched: Any, recorded: RecordingClient, is_async: bool
     assert told(recorded) == [*answered(1), *answered(2), *answered(1)]
 
 
+@needs_context
 @each_way
 def test_nothing_left_to_ask(watched: Any, recorded: RecordingClient, is_async: bool) -> None:
     """LC1, LC10: resumed where no model is asked any more, it is no run."""
-    graph = kept(asking(is_async=is_async), "stop" and stop)
+    graph = kept(asking(is_async=is_async), stop)
     for asked in (ASKED, RESUME):
         invoke(graph, watched, asked, is_async=is_async)
     assert told(recorded) == answered(1)
 
 
+@needs_context
 @each_way
 def test_resumed_to_fail(watched: Any, recorded: RecordingClient, is_async: bool) -> None:
     """LC3, LC10: what fails after it is resumed is an error of that run alone."""

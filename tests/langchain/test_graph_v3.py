@@ -212,11 +212,10 @@ def test_aborted_while_it_is_read(watched: Any, recorded: RecordingClient) -> No
     assert told(recorded) == FAILED_LATE
 
 
-@DEPTH
-def test_cancelled(watched: Any, recorded: RecordingClient, depth: int) -> None:
+def test_cancelled(watched: Any, recorded: RecordingClient) -> None:
     """LC10, LC11: a consumer that is cancelled while it waits is an error, once."""
     gate = Gate()
-    graph = nested(line(asking(is_async=True), waiting(gate, is_async=True)), depth)
+    graph = line(asking(is_async=True), waiting(gate, is_async=True))
 
     async def main() -> None:
         task = asyncio.create_task(_aevents(await abegin(graph, watched)))
