@@ -6,7 +6,7 @@ import sys
 from asyncio import CancelledError
 from inspect import CO_ASYNC_GENERATOR
 
-__all__ = ["failure_of", "was_left"]
+__all__ = ["failure_of"]
 
 
 def failure_of(error: BaseException | None) -> BaseException | None:
@@ -17,15 +17,16 @@ def failure_of(error: BaseException | None) -> BaseException | None:
     Source: https://reference.langchain.com/python/langgraph/errors/
     """
     bubbling = getattr(sys.modules.get("langgraph.errors"), "GraphBubbleUp", None)
-    left = isinstance(error, GeneratorExit) or (isinstance(bubbling, type) and isinstance(error, bubbling))
-    return None if error is None or left else Exception()
+    if error is None or isinstance(error, GeneratorExit) or _was_left(error):
+        return None
+    return None if isinstance(bubbling, type) and isinstance(error, bubbling) else Exception()
 
 
-def was_left(error: BaseException) -> bool:
-    """Say whether a model's stream was cancelled while it waited for its consumer, and not for the model.
+def _was_left(error: BaseException) -> bool:
+    """Say whether a stream was cancelled while it waited for its consumer, and not for what it streams.
 
     The consumer has left it then, and the event loop comes to its end: `asyncio.run` cancels what still closes itself.
-    Where a stream waits for its model there are more frames below its own.
+    Where a stream waits for a model, or for the next step of a chain, there are more frames below its own.
     """
     at = error.__traceback__
     if not isinstance(error, CancelledError) or at is None or at.tb_next is not None:

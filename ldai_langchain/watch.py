@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from contextlib import suppress
-from threading import Timer
-from time import perf_counter_ns
+from functools import partial
+from time import perf_counter_ns, sleep
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -22,8 +22,10 @@ __all__ = ["Watch"]
 # which LangChain makes others, for each step of a chain.
 _TURNS = 10
 
-# How long a loop that runs may take to close an async generator that a collection has found, and which outlives it.
-_CLOSING_S = 0.1
+# How often, and for how long at most, until it has closed one that a collection has found, and whose steps it has
+# found at the same time, in any order.
+_TURNS_AFTER_COLLECTION = 50
+_CLOSING_NS = 100_000_000
 
 # Those that go on: a handler that only a stream holds would be gone with it.
 _watches: set[Watch] = set()
@@ -105,15 +107,30 @@ class Watch:
         if over is None:
             return
         if collecting() and self._loop is not None and self._loop.is_running():
-            defer(lambda: _later(over, error, at_ns))
-        else:
-            defer_past_collection(lambda: over(error, at_ns))
+            turning = _Turning(self._loop)
+            defer(partial(turning.wait, at_ns + _CLOSING_NS))
+        defer_past_collection(partial(over, error, at_ns))
 
 
-def _later(over: Callable[[BaseException | None, int], None], error: BaseException | None, at_ns: int) -> None:
-    timer = Timer(_CLOSING_S, over, (error, at_ns))
-    timer.daemon = True
-    timer.start()
+class _Turning:
+    """A loop that turns as often as it takes to close what a collection has found."""
+
+    __slots__ = ("_left", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._left = _TURNS_AFTER_COLLECTION
+        loop.call_soon_threadsafe(self._turn)  # safe in a collection: so does asyncio, for a generator that it closes
+
+    def _turn(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._loop.call_soon(self._turn)
+
+    def wait(self, until_ns: int) -> None:
+        """Wait until then, or until the loop stops. A loop that is busy does not turn."""
+        while self._left and self._loop.is_running() and perf_counter_ns() < until_ns:
+            sleep(0.0005)
 
 
 def _is_running(loop: asyncio.AbstractEventLoop) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,16 @@ SUPPORT_BOT = AIConfigDefault(
     provider=ProviderConfig("openai"),
     messages=[Message("system", "Be brief.")],
 )
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let older releases leave the sockets of their clients to the garbage collector, as they do."""
+    for item in items:
+        if item.path.parent == HERE:
+            for left in ("unclosed <socket", "unclosed transport"):
+                item.add_marker(pytest.mark.filterwarnings(f"ignore:{left}:ResourceWarning"))
 
 
 @pytest.fixture(autouse=True)

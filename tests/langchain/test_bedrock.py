@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,15 +109,17 @@ def test_converse_reasoning(
 def test_converse_cached(
     bedrock: ScriptedBedrock, nova: Make, watched: Any, recorded: RecordingClient, way: str
 ) -> None:
-    """LC4: what LangChain counts is what is recorded: the cached tokens are in the input, once."""
+    """LC4: what LangChain counts is what is recorded: the cached tokens once."""
     bedrock.script(Events(events("Hi", usage=CACHED)) if way in STREAMS else Answer(answer(usage=CACHED)))
     result = WAYS[way](nova(), watched)
     messages = result if isinstance(result, list) else [result]
     usage: Any = messages[0].usage_metadata
     if isinstance(messages[0], AIMessageChunk):
         usage = add_ai_message_chunks(messages[0], *messages[1:]).usage_metadata
-    assert (usage["input_tokens"], usage["total_tokens"]) == (9, 12)
-    assert told(recorded)[-3:] == tokens(9, 3)
+    # The first releases leave the cached tokens out of the input, though not out of the total.
+    counted = 5 if version("langchain-aws").startswith("1.0.") else 9
+    assert (usage["input_tokens"], usage["total_tokens"]) == (counted, 12)
+    assert told(recorded)[-3:] == [tokens(9, 3)[0], *tokens(counted, 3)[1:]]
 
 
 @each

@@ -17,6 +17,7 @@ from tests.langchain.graphs import (
     State,
     answered,
     asking,
+    heard_inside,
     invoke,
     line,
     needs_context,
@@ -148,11 +149,15 @@ SEEN: dict[str, Callable[[Any, Any, bool], tuple[Any, Any]]] = {
         {},
     ),
 }
+GRAPHS = ("the inner graph", "a fallback's chain")
 
 
 @needs_context
 @each_way
-@pytest.mark.parametrize("seen", SEEN)
+@pytest.mark.parametrize(
+    "seen",
+    [pytest.param(seen, marks=heard_inside) if seen in GRAPHS else seen for seen in SEEN],
+)
 def test_inside(watched: Any, recorded: RecordingClient, is_async: bool, seen: str) -> None:
     """LC10: an interrupt that goes through graphs and chains, of which it is the exception, is no error of any."""
     inner = line(asking(is_async=is_async), astop if is_async else stop, asking(is_async=is_async))
@@ -198,6 +203,7 @@ def test_in_a_model(
     assert told(recorded) == UNREAD
 
 
+@heard_inside
 @pytest.mark.filterwarnings("ignore:NodeInterrupt is deprecated")
 @each_way
 def test_raised(watched: Any, recorded: RecordingClient, is_async: bool) -> None:
@@ -212,7 +218,7 @@ def test_raised(watched: Any, recorded: RecordingClient, is_async: bool) -> None
 
 
 @each_way
-@pytest.mark.parametrize("seen", ["all", "the inner graph"])
+@pytest.mark.parametrize("seen", ["all", pytest.param("the inner graph", marks=heard_inside)])
 @pytest.mark.parametrize("depth", [1, 2])
 def test_command_to_the_parent(watched: Any, recorded: RecordingClient, is_async: bool, seen: str, depth: int) -> None:
     """LC10: a command to the parent graph, which is an exception until it gets there, is no error."""

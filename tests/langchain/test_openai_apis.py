@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -86,7 +87,9 @@ def test_responses_incomplete(
         response_stream(message("Hello"), **cut) if way in STREAMS else Answer(response(message("Hello"), **cut))
     )
     WAYS[way](gpt(use_responses_api=True), watched)
-    assert told(recorded) == (READ if way in STREAMS else ANSWERED)
+    # The first releases pass over the last event of such a stream, in which the usage is.
+    streamed = READ[:3] if version("langchain-openai").startswith("1.0.") else READ
+    assert told(recorded) == (streamed if way in STREAMS else ANSWERED)
 
 
 @each

@@ -167,6 +167,8 @@ async def test_given_up(
 
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(consume() if streams else runnable.ainvoke(QUESTION, watched), 0.2)
+    gc.collect()  # since 3.12 the call is in the task that goes on: the end is known when its exception is dropped
+    await settled()
     assert told(recorded) == (FAILED_LATE if streams else FAILED)
     assert (recorded.run.duration_ms or 0) >= 100
 

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     Make = Callable[..., Any]
 
-# An older langchain-aws leaves the socket of an async stream to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-# Likewise it leaves the cached tokens out of the input, though not out of the total.
+# An older langchain-aws leaves the cached tokens out of the input, though not out of the total.
 counts_cached = pytest.mark.skipif(version("langchain-aws").startswith("1.0."), reason="it does not count them")
 each = pytest.mark.parametrize("way", ["invoke", "ainvoke"])
 each_stream = pytest.mark.parametrize("way", ["stream", "astream"])
