@@ -20,7 +20,7 @@ from ldai_core import Run
 from ldai_core.endings import collecting, defer, settle, start
 from ldai_langchain.group import Group, source_here
 from ldai_langchain.model_call import ModelCall
-from ldai_langchain.outcome import failure_of
+from ldai_langchain.outcome import failure_of, was_left
 from ldai_langchain.readings import read_stream_event, read_token
 from ldai_langchain.trees import Tree, Trees, key_of
 from ldai_langchain.watch import Watch
@@ -134,7 +134,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, response: Any = None, **_kwargs: Any) -> None:
         """End a model's call that failed or was left, with what it had brought until then."""
-        self._end(run_id, error, response)
+        self._end(run_id, GeneratorExit() if was_left(error) else error, response)
 
     def on_chain_start(self, *_args: Any, run_id: UUID, parent_run_id: UUID | None = None, **_kwargs: Any) -> None:
         """Begin a chain."""
@@ -146,7 +146,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_kwargs: Any) -> None:
         """End a chain that failed or was left."""
-        self._end(run_id, error)
+        self._end(run_id, GeneratorExit() if was_left(error, of_chain=True) else error)
 
     def on_tool_start(self, *_args: Any, run_id: UUID, parent_run_id: UUID | None = None, **_kwargs: Any) -> None:
         """Begin a tool, in which models may be called."""

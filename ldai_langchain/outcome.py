@@ -6,7 +6,7 @@ import sys
 from asyncio import CancelledError
 from inspect import CO_ASYNC_GENERATOR
 
-__all__ = ["failure_of"]
+__all__ = ["failure_of", "was_left"]
 
 
 def failure_of(error: BaseException | None) -> BaseException | None:
@@ -17,17 +17,19 @@ def failure_of(error: BaseException | None) -> BaseException | None:
     Source: https://reference.langchain.com/python/langgraph/errors/
     """
     bubbling = getattr(sys.modules.get("langgraph.errors"), "GraphBubbleUp", None)
-    if error is None or isinstance(error, GeneratorExit) or _was_left(error):
-        return None
-    return None if isinstance(bubbling, type) and isinstance(error, bubbling) else Exception()
+    left = isinstance(error, GeneratorExit) or (isinstance(bubbling, type) and isinstance(error, bubbling))
+    return None if error is None or left else Exception()
 
 
-def _was_left(error: BaseException) -> bool:
+def was_left(error: BaseException, *, of_chain: bool = False) -> bool:
     """Say whether a stream was cancelled while it waited for its consumer, and not for what it streams.
 
     The consumer has left it then, and the event loop comes to its end: `asyncio.run` cancels what still closes itself.
-    Where a stream waits for a model, or for the next step of a chain, there are more frames below its own.
+    Where a stream waits for a model, or for the next step of a chain, there are more frames below its own; but for
+    chains before Python 3.11, where LangChain can give its tasks no context, and makes none for a step.
     """
+    if of_chain and sys.version_info < (3, 11):
+        return False
     at = error.__traceback__
     if not isinstance(error, CancelledError) or at is None or at.tb_next is not None:
         return False

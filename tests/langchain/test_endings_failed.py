@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ldai_langchain.outcome import failure_of
+from ldai_langchain.outcome import was_left
 from tests.expected import (
     ERROR,
     FAILED,
@@ -109,8 +109,8 @@ def test_an_empty_stream(watched: Any, recorded: RecordingClient, way: str) -> N
 def test_what_was_left() -> None:
     """LC10: a cancellation is a consumer's leaving only where it reached a stream that waited for its consumer."""
     cancelled = asyncio.CancelledError()
-    assert failure_of(cancelled)
-    assert failure_of(ValueError())
+    assert not was_left(cancelled)
+    assert not was_left(ValueError())
     with suppress(asyncio.CancelledError):
         raise cancelled
-    assert failure_of(cancelled)
+    assert not was_left(cancelled)
