@@ -1,5 +1,6 @@
 """AI Configs, and the measuring of AI runs; it knows LaunchDarkly, and no provider."""
 
+from ldai_core.claims import Claims, InProcessClaims
 from ldai_core.client import AIClient
 from ldai_core.config import AIConfig, AIConfigDefault, Message, ModelConfig, ProviderConfig, Tool
 from ldai_core.metrics import FeedbackKind, MetricSummary, TokenUsage
@@ -17,7 +18,9 @@ __all__ = [
     "AIConfigTracker",
     "AsyncTrackedStream",
     "Call",
+    "Claims",
     "FeedbackKind",
+    "InProcessClaims",
     "InvalidResumptionToken",
     "Message",
     "MetricSummary",

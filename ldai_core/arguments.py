@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
-__all__ = ["check_text", "check_type"]
+__all__ = ["check_number", "check_text", "check_type"]
 
 T = TypeVar("T")
 
@@ -24,3 +25,12 @@ def check_text(name: str, value: str) -> str:
     if check_type(name, value, str, "a non-empty string"):
         return value
     raise ValueError(f"{name}: expected a non-empty string, got {value!r}")
+
+
+def check_number(name: str, value: Any) -> float:
+    """Return a finite number above 0, or raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}: expected a number above 0, got {type(value).__name__}")
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}: expected a number above 0, got {value!r}")
+    return value

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ldclient import Context
 
 from ldai_core.arguments import check_text, check_type
+from ldai_core.claims import Claims, Referee, check_claims
 from ldai_core.config import AIConfig, AIConfigDefault, Message
+from ldai_core.fork import watch_forks
 from ldai_core.launchdarkly import FlagClient, check_client, check_context
+from ldai_core.resumption import ResumptionToken
 from ldai_core.run_id import new_run_id
+from ldai_core.signing import Secret, TokenSigner
 from ldai_core.template import render
 from ldai_core.tracker import AIConfigTracker
 from ldai_core.variation import Variation, fallback_variation, read_variation
 from ldai_core.version import __version__
+
+if TYPE_CHECKING:
+    from datetime import timedelta
 
 __all__ = ["AIClient"]
 
@@ -31,12 +38,35 @@ _SDK_INFO = {"aiSdkName": "ldai-adapters", "aiSdkVersion": __version__, "aiSdkLa
 class AIClient:
     """Evaluates AI Configs with a LaunchDarkly client, an `ldclient.LDClient` in general.
 
-    Making one sends one `$ld:ai:sdk:info` event. Raises TypeError for a client that lacks `variation` or `track`.
+    Making one sends one `$ld:ai:sdk:info` event.
+
+    `claims` makes each metric of a run count once across processes: see `ldai_core.integrations.redis.RedisClaims`. It
+    is asked before a metric is sent, by every tracker of this client's, fresh or resumed.
+
+    With `token_secret`, resumption tokens are signed, and only those are accepted: one secret, or several, of which the
+    first signs and all are accepted, so that they can be changed. At best a secret is 32 random bytes. `token_max_age`,
+    in seconds or a `timedelta`, is how old a token may be. Without a secret nothing of a token is checked but its form.
+
+    Raises TypeError for a client that lacks `variation` or `track`, for a store that lacks `claim`, and for a secret
+    that is neither text nor bytes; ValueError for an empty secret, or a maximum age that is no number above 0, or has
+    no secret with it.
     """
 
-    def __init__(self, ld_client: FlagClient) -> None:
+    def __init__(
+        self,
+        ld_client: FlagClient,
+        *,
+        claims: Claims | None = None,
+        token_secret: Secret | None = None,
+        token_max_age: float | timedelta | None = None,
+    ) -> None:
         check_client(ld_client, "variation", "track")
+        if token_secret is None and token_max_age is not None:
+            raise ValueError("token_max_age: expected a token_secret with it, for only signed tokens have an age")
         self._ld_client = ld_client
+        self._referee = None if claims is None else Referee(check_claims(claims))
+        self._signer = None if token_secret is None else TokenSigner(token_secret, token_max_age)
+        watch_forks(ld_client)
         self._track("$ld:ai:sdk:info", _OURSELVES, dict(_SDK_INFO))
 
     def completion_config(
@@ -78,9 +108,16 @@ class AIClient:
         """Go on with the run that a resumption token names: see `AIConfigTracker.from_resumption_token`.
 
         The process needs nothing but the token and a context. Raises InvalidResumptionToken (a ValueError) for a
-        token that cannot be read, and TypeError for a context that is none.
+        token that cannot be read, or, with a secret, that was not signed with it, was altered, or is too old; and
+        TypeError for a context that is none.
         """
-        return AIConfigTracker.from_resumption_token(token, self._ld_client, context)
+        if self._signer is None:
+            return AIConfigTracker.resume(
+                ResumptionToken.decode(token), self._ld_client, context, referee=self._referee
+            )
+        # It is handed on as it is: to be resumed makes it no younger.
+        read = self._signer.decode(token)
+        return AIConfigTracker.resume(read, self._ld_client, context, referee=self._referee, token=token)
 
     def _evaluate(self, key: str, context: Context, default: AIConfigDefault) -> Variation:
         absent = _served_default(default)
@@ -105,6 +142,8 @@ class AIClient:
             provider_name=variation.provider.name if variation.provider else "",
             model_key=variation.model_key,
             model_version=variation.model_version,
+            referee=self._referee,
+            signer=self._signer,
         )
 
     def _track(self, name: str, context: Context, data: object) -> None:

@@ -1,7 +1,7 @@
 """Resumption tokens: what carries a run to another process.
 
 A token is compact JSON in URL-safe Base64 without padding. It holds which run it was, of which config and variation;
-never model, provider or context. It is not signed, and whoever has one can read it.
+never model, provider or context. Whoever has one can read it; see `ldai_core.signing` for those that are signed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ldai_core.values import LARGEST
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["InvalidResumptionToken", "ResumptionToken"]
+__all__ = ["InvalidResumptionToken", "ResumptionToken", "pack", "refuse", "unpack"]
 
 LONGEST = 4096
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -52,11 +52,14 @@ class ResumptionToken:
 
         One that gets longer than 4 KiB, by keys of thousands of characters, cannot be read back.
         """
+        return pack(self.to_json())
+
+    def to_json(self) -> bytes:
+        """Write the JSON that a token holds."""
         try:
-            text = self._json(_quote_raw).encode()
+            return self._json(_quote_raw).encode()
         except UnicodeEncodeError:  # a lone surrogate, which UTF-8 does not have
-            text = self._json(_quote_ascii).encode()
-        return urlsafe_b64encode(text).rstrip(b"=").decode()
+            return self._json(_quote_ascii).encode()
 
     def _json(self, quote: Callable[[str], str]) -> str:
         """Write the fields in their order, without those that are empty."""
@@ -73,51 +76,63 @@ class ResumptionToken:
 
         Raises InvalidResumptionToken, and nothing else, for whatever is not one.
         """
-        fields = _object(_json(_bytes(text)))
+        return ResumptionToken.from_json(unpack(text))
+
+    @staticmethod
+    def from_json(raw: bytes) -> ResumptionToken:
+        """Read the JSON that a token holds. Raises InvalidResumptionToken, and nothing else."""
+        fields = _object(_json(raw))
         return ResumptionToken(
             run_id=_run_id(fields),
-            config_key=_text(fields, "configKey") or _refuse("the field configKey is empty"),
+            config_key=_text(fields, "configKey") or refuse("the field configKey is empty"),
             version=_version(fields),
             variation_key=_text(fields, "variationKey", optional=True),
             graph_key=_text(fields, "graphKey", optional=True) or None,
         )
 
 
-def _refuse(fault: str) -> NoReturn:
+def refuse(fault: str) -> NoReturn:
+    """Raise the error of a token that has this fault."""
     raise InvalidResumptionToken(f"Invalid resumption token: {fault}") from None
 
 
-def _bytes(text: object) -> bytes:
+def pack(raw: bytes) -> str:
+    """Write a token's JSON as text: URL-safe Base64 without padding."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def unpack(text: object) -> bytes:
+    """Read a token's JSON from its text, padded or not, in the URL-safe or the standard alphabet."""
     if not isinstance(text, str):
-        _refuse(f"it is not text but {type(text).__name__}")
+        refuse(f"it is not text but {type(text).__name__}")
     if len(text) > LONGEST:
-        _refuse(f"it is longer than {LONGEST} characters")
+        refuse(f"it is longer than {LONGEST} characters")
     if not text:
-        _refuse("it is empty")
+        refuse("it is empty")
     body = text.rstrip("=")
     if not _BASE64.fullmatch(text) or (len(text) != len(body) and len(text) % 4):
-        _refuse("it is not Base64")
+        refuse("it is not Base64")
     try:
         return urlsafe_b64decode(body.translate({43: 45, 47: 95}) + "=" * (-len(body) % 4))
     except binascii.Error:
-        _refuse("it is not Base64")
+        refuse("it is not Base64")
 
 
 def _json(raw: bytes) -> object:
     if raw.startswith(_BOM):
-        _refuse("it begins with a byte-order mark")
+        refuse("it begins with a byte-order mark")
     try:
         text = raw.decode()
     except UnicodeDecodeError:
-        _refuse("it is not UTF-8")
+        refuse("it is not UTF-8")
     try:
-        return json.loads(text, parse_constant=lambda _: _refuse("it is not JSON"))
+        return json.loads(text, parse_constant=lambda _: refuse("it is not JSON"))
     except (ValueError, RecursionError):
-        _refuse("it is not JSON")
+        refuse("it is not JSON")
 
 
 def _object(value: object) -> dict[str, object]:
-    return value if isinstance(value, dict) else _refuse("it is not a JSON object")
+    return value if isinstance(value, dict) else refuse("it is not a JSON object")
 
 
 def _text(fields: dict[str, object], name: str, *, optional: bool = False) -> str:
@@ -125,19 +140,19 @@ def _text(fields: dict[str, object], name: str, *, optional: bool = False) -> st
     if isinstance(value, str):
         return value
     if value is not None:
-        _refuse(f"the field {name} is not a string")
-    return "" if optional else _refuse(f"the field {name} is missing")
+        refuse(f"the field {name} is not a string")
+    return "" if optional else refuse(f"the field {name} is missing")
 
 
 def _run_id(fields: dict[str, object]) -> str:
     run_id = _text(fields, "runId")
-    return run_id if _UUID.fullmatch(run_id) else _refuse("the field runId is not a UUID with dashes")
+    return run_id if _UUID.fullmatch(run_id) else refuse("the field runId is not a UUID with dashes")
 
 
 def _version(fields: dict[str, object]) -> int:
     version = fields.get("version")
     if version is None:
-        _refuse("the field version is missing")
+        refuse("the field version is missing")
     if type(version) is not int:
-        _refuse("the field version is not an integer")
-    return version if abs(version) <= LARGEST else _refuse("the field version is too large an integer")
+        refuse("the field version is not an integer")
+    return version if abs(version) <= LARGEST else refuse("the field version is too large an integer")

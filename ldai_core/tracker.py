@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import iscoroutinefunction
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from ldai_core.arguments import check_text, check_type
+from ldai_core.endings import defer, start
+from ldai_core.fork import suspects, warn_of_fork
 from ldai_core.launchdarkly import EventClient, check_client, check_context
-from ldai_core.metrics import EVENTS, RECORDED, Event, FeedbackKind, Metrics, MetricSummary, TokenUsage, clean_usage
+from ldai_core.metrics import EVENTS, RECORDED, FeedbackKind, Metrics, MetricSummary, TokenUsage, clean_usage
 from ldai_core.resumption import ResumptionToken
 from ldai_core.run_id import new_run_id
 from ldai_core.values import shown, whole_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from ldclient import Context
+    from typing_extensions import Self
+
+    from ldai_core.claims import Referee
+    from ldai_core.metrics import Event
+    from ldai_core.signing import TokenSigner
 
 __all__ = ["AIConfigTracker"]
 
@@ -36,8 +47,12 @@ class AIConfigTracker:
     exception's type, and the metric counts as recorded. A value that may not leave (a negative duration, say) is one
     warning too, and the metric stays open.
 
-    Trackers come from `AIConfig.create_tracker` and `AIClient.create_tracker`. One made by hand with a `run_id`
-    that is no UUID works, but its resumption token cannot be read back.
+    Trackers come from `AIConfig.create_tracker` and `AIClient.create_tracker`, which hand on the client's claims and
+    secret (`referee`, `signer`). One made by hand with a `run_id` that is no UUID works, but its resumption token
+    cannot be read back.
+
+    With claims, a metric that another tracker of the same run has claimed is skipped, with a warning too. Where an
+    event loop runs in the calling thread it must not wait for a store: another thread sends the events, soon.
     """
 
     __slots__ = (
@@ -45,6 +60,8 @@ class AIConfigTracker:
         "_facts",
         "_ld_client",
         "_recorded",
+        "_referee",
+        "_signer",
         "_token",
         "_tool_calls",
         "config_key",
@@ -79,9 +96,13 @@ class AIConfigTracker:
         model_key: str | None = None,
         model_version: int | None = None,
         graph_key: str | None = None,
+        referee: Referee | None = None,
+        signer: TokenSigner | None = None,
     ) -> None:
         check_client(ld_client, "track")
         self._ld_client = ld_client
+        self._referee = referee
+        self._signer = signer
         self.run_id = check_text("run_id", run_id)
         self.config_key = check_text("config_key", config_key)
         self.variation_key = variation_key or ""
@@ -109,21 +130,36 @@ class AIConfigTracker:
         tracker.model_version = self.model_version
         tracker.graph_key = self.graph_key
         tracker._ld_client = self._ld_client
+        tracker._referee = self._referee
+        tracker._signer = self._signer
         tracker._facts = self._facts
         tracker._begin()
         return tracker
 
     @classmethod
-    def from_resumption_token(cls, token: str, ld_client: EventClient, context: Context) -> AIConfigTracker:
+    def from_resumption_token(cls, token: str, ld_client: EventClient, context: Context) -> Self:
         """Go on with the run that `token` names, on behalf of `context`.
 
         Events carry the run's own `runId`; a token does not hold model and provider, so their names are empty. What
         the first process recorded is not known here: record what it did not, feedback above all.
 
-        Raises InvalidResumptionToken (a ValueError) for a token that cannot be read.
+        Tokens of an AIClient with a secret are for `AIClient.create_tracker`: here no signature is asked for, nor
+        checked. Raises InvalidResumptionToken (a ValueError) for a token that cannot be read.
         """
-        read = ResumptionToken.decode(token)
-        return cls(
+        return cls.resume(ResumptionToken.decode(token), ld_client, context)
+
+    @classmethod
+    def resume(
+        cls,
+        read: ResumptionToken,
+        ld_client: EventClient,
+        context: Context,
+        *,
+        referee: Referee | None = None,
+        token: str | None = None,
+    ) -> Self:
+        """Go on with the run of a token that has been read; `token` is its text, if it is to be handed on as it is."""
+        tracker = cls(
             ld_client=ld_client,
             run_id=read.run_id,
             config_key=read.config_key,
@@ -133,15 +169,17 @@ class AIConfigTracker:
             model_name="",
             provider_name="",
             graph_key=read.graph_key,
+            referee=referee,
         )
+        tracker._token = token
+        return tracker
 
     @property
     def resumption_token(self) -> str:
         """What carries this run to another process: see `AIClient.create_tracker`. Made once, when first asked for."""
         if self._token is None:
-            self._token = ResumptionToken(
-                self.run_id, self.config_key, self.version, self.variation_key, self.graph_key
-            ).encode()
+            token = ResumptionToken(self.run_id, self.config_key, self.version, self.variation_key, self.graph_key)
+            self._token = token.encode() if self._signer is None else self._signer.encode(token)
         return self._token
 
     @property
@@ -250,7 +288,8 @@ class AIConfigTracker:
                 tool_calls.append(key)
             else:
                 self._refuse("track_tool_calls", "a non-empty string as tool key", key)
-        self._warn(self._send_tool_calls(tool_calls))
+        self._tool_calls += tool_calls
+        self._warn(self._send({}, tool_calls))
 
     def report(self, metrics: Metrics) -> Exception | None:
         """Record several metrics in one step: what a run does when it is over.
@@ -259,33 +298,59 @@ class AIConfigTracker:
         warning, and the others are sent. The values are taken as they are: see `ldai_core.values`.
         Returns an exception that the LaunchDarkly client raised, if it did; the remaining events are sent all the same.
         """
-        events: list[Event] = []
-        for metric, value in metrics.items():
-            if metric in EVENTS and self._claim(metric, value):
-                events += EVENTS[metric](value)
-        failure = self._send(events)
-        return self._send_tool_calls(metrics.get("tool_calls", ())) or failure
+        guarded = [(metric, value) for metric, value in metrics.items() if metric in EVENTS]
+        claimed = {metric: value for metric, value in guarded if self._claim(metric, value)}
+        tool_calls = metrics.get("tool_calls", ())
+        self._tool_calls += tool_calls
+        return self._refer(claimed, tool_calls)
 
     def _record(self, metric: str, value: object) -> None:
         if self._claim(metric, value):
-            self._warn(self._send(EVENTS[metric](value)))
+            self._warn(self._refer({metric: value}))
 
-    def _send(self, events: Iterable[Event]) -> Exception | None:
+    def _refer(self, claimed: Mapping[str, object], tool_calls: Sequence[str] = ()) -> Exception | None:
+        """Send what is claimed on this tracker, and, where there is a referee, for this run."""
+        referee = self._referee
+        if referee is None or not claimed:
+            return self._send(claimed, tool_calls)
+        ask = partial(self._ask, referee, claimed, tool_calls, referee.until())
+        if not (referee.blocks and _is_in_event_loop()):
+            return ask()
+        start()
+        defer(lambda: self._warn(ask()))
+        return None
+
+    def _ask(
+        self, referee: Referee, claimed: Mapping[str, object], tool_calls: Sequence[str], until: float
+    ) -> Exception | None:
+        mine = claimed
+        try:
+            granted = referee.claim(self.run_id, list(claimed), until)
+            mine = {metric: value for metric, value in claimed.items() if metric in granted}
+        finally:  # Ctrl-C while the store is waited for is no reason to lose an event
+            failure = self._send(mine, tool_calls)
+        for metric, value in claimed.items():
+            if metric not in mine:
+                self._skip(metric, value, "for this run by another tracker. Each metric of a run counts once.")
+                self._recorded[metric] = (None,)
+        return failure
+
+    def _send(self, metrics: Mapping[str, Any], tool_calls: Sequence[str] = ()) -> Exception | None:
+        if suspects:
+            warn_of_fork(self._ld_client)
         track, context, data = self._ld_client.track, self.context, self._data or self._run_data()
+        events: list[Event] = []
+        for metric, value in metrics.items():
+            events += EVENTS[metric](value)
         failure: Exception | None = None
         for name, number in events:
             try:
                 track(name, context, data, number)
             except Exception as error:  # noqa: BLE001  # whatever a client raises is not the application's concern
                 failure = error
-        return failure
-
-    def _send_tool_calls(self, keys: Iterable[str]) -> Exception | None:
-        failure: Exception | None = None
-        for key in keys:
-            self._tool_calls.append(key)
+        for key in tool_calls:
             try:
-                self._ld_client.track("$ld:ai:tool_call", self.context, {**self._run_data(), "toolKey": key}, 1)
+                track("$ld:ai:tool_call", context, {**data, "toolKey": key}, 1)
             except Exception as error:  # noqa: BLE001  # likewise
                 failure = error
         return failure
@@ -299,16 +364,14 @@ class AIConfigTracker:
         box = (value,)
         if self._recorded.setdefault(metric, box) is box:
             return True
+        self._skip(metric, value, "on this tracker. Call create_tracker on the AI Config for a new run.")
+        return False
+
+    def _skip(self, metric: str, value: object, where: str) -> None:
         method, what = RECORDED[metric]
         if metric == "success" and not value:
             method = "track_error"
-        _log.warning(
-            "Skipping %s: %s already recorded on this tracker. Call create_tracker on the AI Config for a new run. %s",
-            method,
-            what,
-            self._run_data(),
-        )
-        return False
+        _log.warning("Skipping %s: %s already recorded %s %s", method, what, where, self._run_data())
 
     def _run_data(self) -> dict[str, str | int]:
         # One dict for all events of the run: the base SDK keeps a reference until it flushes.
@@ -336,6 +399,14 @@ class AIConfigTracker:
 
     def _refuse(self, method: str, expected: str, value: object) -> None:
         _log.warning("Ignoring %s: expected %s, got %s. %s", method, expected, shown(value), self._run_data())
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _is_tool_key(key: object) -> TypeGuard[str]:

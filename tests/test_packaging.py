@@ -40,6 +40,15 @@ def test_an_adapter_without_its_extra_says_what_to_install(extra: str, module: s
     assert "ModuleNotFoundError" in result.stderr
 
 
+def test_claims_without_their_extra_say_what_to_install() -> None:
+    """RL1: likewise; a client of the application's own needs nothing more."""
+    code = "import sys; sys.modules['redis'] = None; from ldai_core.integrations.redis import RedisClaims as R; {}"
+    result = run(code.format("R.from_url()"))
+    assert 'pip install "ldai-adapters[redis]"' in result.stderr
+    assert "ModuleNotFoundError" in result.stderr
+    assert run(code.format("print('there')")).stdout == "there\n"
+
+
 def test_the_langchain_adapter_needs_langchain_core_alone() -> None:
     """LC18: neither LangChain itself nor anybody's integration is loaded, or has to be there."""
     others = ("langchain", "langgraph", "langchain_openai", "langchain_aws", "openai", "boto3")

@@ -1,0 +1,1 @@
+"""What this library can stand on beside LaunchDarkly; each module needs a package of its own."""
