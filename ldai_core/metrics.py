@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -40,7 +40,7 @@ class MetricSummary:
     tokens: TokenUsage | None
     feedback: FeedbackKind | None
     tool_calls: tuple[str, ...]
-    resumption_token: str
+    resumption_token: str = field(repr=False)
 
 
 class Metrics(TypedDict, total=False):

@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -121,14 +122,19 @@ def unpack(text: object) -> bytes:
 def _json(raw: bytes) -> object:
     if raw.startswith(_BOM):
         refuse("it begins with a byte-order mark")
-    try:
+    # Outside of the handlers, for the errors of these hold what the token holds.
+    text = value = None
+    with suppress(UnicodeDecodeError):
         text = raw.decode()
-    except UnicodeDecodeError:
+    if text is None:
         refuse("it is not UTF-8")
-    try:
-        return json.loads(text, parse_constant=lambda _: refuse("it is not JSON"))
-    except (ValueError, RecursionError):
-        refuse("it is not JSON")
+    with suppress(ValueError, RecursionError):
+        value = (json.loads(text, parse_constant=_no_json),)
+    return refuse("it is not JSON") if value is None else value[0]
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # NaN and the infinities
 
 
 def _object(value: object) -> dict[str, object]:

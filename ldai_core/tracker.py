@@ -263,9 +263,8 @@ class AIConfigTracker:
         try:
             feedback = FeedbackKind(kind)
         except ValueError:
-            raise ValueError(
-                f"kind: expected FeedbackKind.POSITIVE, FeedbackKind.NEGATIVE, 'positive' or 'negative', got {kind!r}"
-            ) from None
+            expected = "FeedbackKind.POSITIVE, FeedbackKind.NEGATIVE, 'positive' or 'negative'"
+            raise ValueError(f"kind: expected {expected}, got {shown(kind)}") from None
         self._record("feedback", feedback)
 
     def track_tool_call(self, key: str) -> None:

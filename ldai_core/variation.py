@@ -17,6 +17,9 @@ __all__ = ["Variation", "fallback_variation", "read_variation"]
 
 T = TypeVar("T")
 
+# The kinds of configs. Source: https://launchdarkly.com/docs/home/ai-configs
+MODES = frozenset({"completion", "agent", "judge"})
+
 _log = logging.getLogger(__name__)
 
 
@@ -118,9 +121,8 @@ def _read(fields: _Fields, variation: Mapping[str, Any], mode: str) -> Variation
     meta = fields.mapping("_ldMeta", variation.get("_ldMeta")) or {}
     served_mode = fields.text("_ldMeta.mode", meta.get("mode")) or "completion"
     if served_mode != mode:
-        _log.warning(
-            "AI Config %r: _ldMeta.mode is %r, not %r; using the default", fields.config_key, served_mode, mode
-        )
+        served = repr(served_mode) if served_mode in MODES else "unknown"
+        _log.warning("AI Config %r: _ldMeta.mode is %s, not %r; using the default", fields.config_key, served, mode)
         return None
     version = fields.integer("_ldMeta.version", meta.get("version"))
     raw_model = fields.mapping("model", variation.get("model"))

@@ -18,6 +18,7 @@ except ImportError as error:
 
 from ldai_core import Run
 from ldai_core.endings import collecting, defer, settle, start
+from ldai_core.values import shown
 from ldai_langchain.group import Group, source_here
 from ldai_langchain.model_call import ModelCall
 from ldai_langchain.outcome import failure_of, was_left
@@ -255,4 +256,4 @@ def _parent_in_context() -> object:
 
 def _check_bound(name: str, bound: object) -> None:
     if isinstance(bound, bool) or not isinstance(bound, (int, float)) or not bound > 0:
-        raise ValueError(f"{name}: expected a number above 0, got {bound!r}")
+        raise ValueError(f"{name}: expected a number above 0, got {shown(bound)}")

@@ -138,6 +138,26 @@ def test_a_client_of_the_childs_own() -> None:
     assert in_child(use) == "[0, 1]"
 
 
+def test_first_used_in_the_child() -> None:
+    """RL9: a client that was made before the fork, and that only the child hands to an AIClient, is found too."""
+    with LDClient(Config("sdk-key", offline=True)) as client:
+
+        def use() -> str:
+            listener = Listener()
+            configs = [AIClient(client).completion_config("my-config", CONTEXT) for _ in range(2)]
+            for config in configs:
+                config.create_tracker().track_success()
+            return " / ".join(line for line in listener.heard if "made before a fork" in line)
+
+        assert in_child(use).count("postfork()") == 1
+
+        def use_after() -> str:
+            client.postfork()
+            return use()
+
+        assert in_child(use_after) == ""
+
+
 def test_a_client_is_not_kept() -> None:
     """RL9: to be watched keeps no client alive, and costs no memory for each."""
     for _ in range(3):

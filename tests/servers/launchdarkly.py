@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from queue import Empty, SimpleQueue
-from threading import Condition, Event
+from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from ldclient import Config
 
-from tests.servers.http import Handler, Server
+from tests.servers.http import Handler, Server, _Http
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
 HEARTBEAT_S = 0.1
@@ -28,6 +31,13 @@ class ReceivedEvent:
     value: float | None
     data: Any
     context: Any
+
+
+class Drop(Enum):
+    """How a connection is dropped: with the post still unread, or taken in and unanswered."""
+
+    UNREAD = auto()
+    UNANSWERED = auto()
 
 
 class _Handler(Handler):
@@ -46,12 +56,24 @@ class _Handler(Handler):
             self.answer(404)
 
     def do_POST(self) -> None:  # noqa: N802  # the base class's name
-        body = self.body()
         if self.path == "/bulk":
-            status = self.launchdarkly.receive(self.headers.get("X-LaunchDarkly-Payload-ID"), body)
-            self.answer(status)
+            self._take_events()
         else:
+            self.body()
             self.answer(202)
+
+    def _take_events(self) -> None:
+        payload_id = self.headers.get("X-LaunchDarkly-Payload-ID")
+        fault = self.launchdarkly.expect(payload_id)
+        if fault is Drop.UNREAD:
+            self.close_connection = True
+            return
+        body = self.body()
+        status = fault if isinstance(fault, int) else self.launchdarkly.receive(payload_id, body)
+        if fault is Drop.UNANSWERED:
+            self.close_connection = True
+        else:
+            self.answer(status)
 
     def _stream(self) -> None:
         """Send all flags at once and again whenever they change, until the client or the server goes."""
@@ -68,7 +90,7 @@ class LaunchDarkly(Server):
     """Serves the flags it is given, to be changed while clients are connected, and keeps all events.
 
     Bodies must be strict JSON; one that is not is kept in `malformed` and answered with 400. A payload that a client
-    sends again after a failure counts once.
+    sends again after a failure counts once; `posts` has the payload ids of all posts, whatever became of them.
     """
 
     handler = _Handler
@@ -78,10 +100,13 @@ class LaunchDarkly(Server):
         self.data: dict[str, Any] = {}
         self.received: list[dict[str, Any]] = []
         self.malformed: list[bytes] = []
+        self.posts: list[str | None] = []
         self.closing = Event()
         self._changed = Condition()
         self._payloads: set[str] = set()
-        self._failures: list[int] = []
+        self._faults: deque[int | Drop] = deque()
+        self._awake = Event()
+        self._awake.set()
         self._subscribers: list[SimpleQueue[bytes]] = []
         self.serve(flags or {})
 
@@ -100,7 +125,41 @@ class LaunchDarkly(Server):
     def fail_next(self, posts: int, status: int = 503) -> None:
         """Answer the next posts of events with `status`, and keep nothing of them."""
         with self._changed:
-            self._failures += [status] * posts
+            self._faults += [status] * posts
+
+    def drop_next(self, posts: int, how: Drop) -> None:
+        """Drop the connections of the next posts of events; a post that is taken in first counts all the same."""
+        with self._changed:
+            self._faults += [how] * posts
+
+    def recover(self) -> None:
+        """Answer posts as ever, whatever was to become of them."""
+        with self._changed:
+            self._faults.clear()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let posts of events wait: none is taken in or answered before the end."""
+        self._awake.clear()
+        try:
+            yield
+        finally:
+            self._awake.set()
+
+    @contextmanager
+    def down(self) -> Iterator[None]:
+        """Cut all connections, and listen no more; at the end, be back at the same address."""
+        if self._http is None:
+            raise RuntimeError("the server is not up: use it inside its `with` block")
+        address = ("127.0.0.1", self._http.server_port)
+        super().__exit__(None, None, None)
+        try:
+            yield
+        finally:
+            self._http = _Http(address, self.handler)
+            self._http.owner = self
+            self._thread = Thread(target=self._http.serve_forever, args=(0.005,), name=type(self).__name__)
+            self._thread.start()
 
     @property
     def events(self) -> list[ReceivedEvent]:
@@ -122,6 +181,12 @@ class LaunchDarkly(Server):
                 return self.events
         raise TimeoutError(f"after {timeout_s} s only these events: {[event.name for event in self.events]}")
 
+    def wait_for_posts(self, number: int, timeout_s: float = 10.0) -> None:
+        """Wait until so many posts of events have come, whatever became of them."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self.posts) >= number, timeout_s):
+                raise TimeoutError(f"after {timeout_s} s only {len(self.posts)} posts")
+
     def subscribe(self) -> SimpleQueue[bytes]:
         """Return a queue of what a connected client is to be sent, all flags first."""
         with self._changed:
@@ -130,11 +195,18 @@ class LaunchDarkly(Server):
             self._subscribers.append(subscriber)
             return subscriber
 
+    def expect(self, payload_id: str | None) -> int | Drop | None:
+        """Note that a post has come, wait while stalled, and tell what shall become of it, if not the ordinary."""
+        with self._changed:
+            self.posts.append(payload_id)
+            self._changed.notify_all()
+        self._awake.wait()
+        with self._changed:
+            return self._faults.popleft() if self._faults else None
+
     def receive(self, payload_id: str | None, body: bytes) -> int:
         """Take in one post of events, and return the status to answer with."""
         with self._changed:
-            if self._failures:
-                return self._failures.pop(0)
             try:
                 events = json.loads(body, parse_constant=_refuse)
             except ValueError:
@@ -157,6 +229,7 @@ class LaunchDarkly(Server):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.closing.set()
+        self._awake.set()
         super().__exit__(kind, error, traceback)
 
 
