@@ -282,6 +282,8 @@ class Call:
         """Read `item` and observe the reading. A reader that raises costs one warning and this call's tokens."""
         try:
             reading = read(item)
+            if reading is NOTHING or (reading is OUTPUT and self._run._first_output_ns is not None):
+                return reading  # what most chunks of a stream come to
             if not isinstance(reading, Reading):
                 raise TypeError  # noqa: TRY301  # a reader of the application's own, which returned something else
         except Exception as error:  # noqa: BLE001  # our own reading is no reason to break the call

@@ -77,9 +77,12 @@ class _Tracked(Forwarding, Generic[T]):
         start()
 
     def _withholds(self, chunk: T) -> bool:
-        """Read one chunk, and say whether the consumer is not to see it: our own request for usage brought it."""
-        reading = self._call.read(self._read, chunk)
-        if self._hide is None or reading.usage is None:
+        """Read one chunk, and say whether the consumer is not to see it."""
+        return self._call.read(self._read, chunk).usage is not None and self._hides(chunk)
+
+    def _hides(self, chunk: T) -> bool:
+        """Say whether a chunk that carries usage is there by our own request for usage alone."""
+        if self._hide is None:
             return False
         try:
             return self._hide(chunk)
@@ -113,10 +116,11 @@ class TrackedIterable(_Tracked[T], Iterable[T]):
 
     def _chunks(self) -> Iterator[T]:
         # A generator per loop costs the least per chunk, and its own closing is how a break is seen.
-        withholds = self._withholds
+        call_read, read = self._call.read, self._read
         try:
             for chunk in self._stream:
-                if not withholds(chunk):
+                reading = call_read(read, chunk)
+                if reading.usage is None or not self._hides(chunk):
                     yield chunk
         except BaseException as error:
             self._call.end(error)
@@ -177,10 +181,11 @@ class AsyncTrackedIterable(_Tracked[T], AsyncIterable[T]):
         return self._chunks()
 
     async def _chunks(self) -> AsyncIterator[T]:
-        withholds = self._withholds
+        call_read, read = self._call.read, self._read
         try:
             async for chunk in self._stream:
-                if not withholds(chunk):
+                reading = call_read(read, chunk)
+                if reading.usage is None or not self._hides(chunk):
                     yield chunk
         except BaseException as error:
             self._call.end(error)

@@ -95,6 +95,19 @@ def read_chat_chunk(chunk: Any) -> Reading:
     chunk without choices; services that send it in every chunk count from the beginning, so that the last one holds.
     Source: https://platform.openai.com/docs/api-reference/chat/streaming
     """
+    try:  # most chunks are one piece of text, and cost no more than it takes to see that
+        (choice,) = chunk.choices
+        delta = choice.delta
+        if (
+            delta.content
+            and chunk.usage is None
+            and choice.finish_reason is None
+            and delta.tool_calls is None
+            and delta.function_call is None
+        ):
+            return OUTPUT
+    except (AttributeError, TypeError, ValueError):
+        pass
     choices = _items(chunk, "choices")
     usage = read_usage(_get(chunk, "usage"))
     tool_calls: list[ToolCall] = []
