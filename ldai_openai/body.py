@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import ref
 
 from ldai_core.json_body import from_json
 from ldai_core.stream import is_within
@@ -82,14 +81,15 @@ class Body:
     """The body that a stream reads: when its response is closed, the call ends.
 
     The SDK's `stream()` managers close that alone. What closes it from within its own reading, as the SDK does at the
-    end and when it fails, sees for itself how that ends: then `is_read` says yes. Neither the stream nor the response
-    is kept alive by this.
+    end and when it fails, sees for itself how that ends: then `is_read` says yes. The stream is not kept alive by this.
+    The response is held, and not by a weak reference: a collection clears those before it lets the SDK's own generators
+    close what they hold.
     """
 
     def __init__(self, response: Any, call: Observer, is_read: Callable[[], bool]) -> None:
         self._call = call
         self._is_read = is_read
-        self._response: Callable[[], Any] = ref(response)
+        self._response = response
         attributes, overrides = vars(response), self._overrides()
         # What another of ours has overridden before.
         self._overridden = {name: attributes[name] for name in overrides if name in attributes}
@@ -99,11 +99,8 @@ class Body:
         return {"close": self._close, "aclose": self._aclose}
 
     def _own(self, name: str) -> Callable[..., Any]:
-        """Find what would be called without us; of a response that is gone there is nothing left to close."""
-        response = self._response()
-        if response is None:
-            return _nothing if name == "close" else _nothing_async
-        return self._overridden.get(name) or partial(getattr(type(response), name), response)
+        """Find what would be called without us."""
+        return self._overridden.get(name) or partial(getattr(type(self._response), name), self._response)
 
     def _close(self) -> None:
         self._closing("close")
@@ -115,8 +112,7 @@ class Body:
 
     def _closing(self, name: str) -> None:
         # Before the body is closed, which fails whoever is waiting in another thread for its next piece.
-        response = self._response()
-        if response is not None and not hasattr(response.stream, name):  # a close of the wrong kind, which is refused
+        if not hasattr(self._response.stream, name):  # a close of the wrong kind, which is refused
             return
         if is_within(self, _READING):  # there may be pieces left to hand on, and another close then ends that
             return
@@ -125,11 +121,10 @@ class Body:
             self._call.end()
 
     def _restore(self) -> None:
-        response = self._response()
-        if response is not None:
-            for name in self._overrides():
-                vars(response).pop(name, None)
-            vars(response).update(self._overridden)
+        attributes = vars(self._response)
+        for name in self._overrides():
+            attributes.pop(name, None)
+        attributes.update(self._overridden)
 
 
 class RawBody(Body):
@@ -146,7 +141,6 @@ class RawBody(Body):
         self._take = take
         self._is_encoded = "content-encoding" in response.headers
         super().__init__(response, call, is_read)
-        self._response = lambda: response
 
     def _overrides(self) -> dict[str, Callable[..., Any]]:
         return {
@@ -214,11 +208,3 @@ class RawBody(Body):
 
 
 _READING = frozenset(vars(RawBody)[name].__code__ for name in ("_next", "_anext"))
-
-
-def _nothing() -> None:
-    pass
-
-
-async def _nothing_async() -> None:
-    pass

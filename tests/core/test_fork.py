@@ -24,7 +24,7 @@ class ForkableClient(FakeLDClient):
         super().__init__()
         self.postfork()
 
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]  # a dataclass has none
 
     def postfork(self) -> None:
         """Begin anew."""
