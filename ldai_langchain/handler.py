@@ -147,7 +147,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_kwargs: Any) -> None:
         """End a chain that failed or was left."""
-        self._end(run_id, GeneratorExit() if was_left(error, of_chain=True) else error)
+        self._end(run_id, GeneratorExit() if was_left(error) else error)
 
     def on_tool_start(self, *_args: Any, run_id: UUID, parent_run_id: UUID | None = None, **_kwargs: Any) -> None:
         """Begin a tool, in which models may be called."""
