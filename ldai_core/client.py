@@ -17,7 +17,7 @@ from ldai_core.launchdarkly import FlagClient, check_client, check_context
 from ldai_core.resumption import ResumptionToken
 from ldai_core.run_id import new_run_id
 from ldai_core.signing import Secret, TokenSigner
-from ldai_core.template import render
+from ldai_core.template import Allowance, render
 from ldai_core.tracker import AIConfigTracker
 from ldai_core.variation import Variation, fallback_variation, read_variation
 from ldai_core.version import __version__
@@ -176,12 +176,15 @@ def _interpolate(
             "AI Config %r: its messages are left as they are: reading the variables raised %s", key, _kind(error)
         )
         return messages
-    return [_interpolate_message(key, index, message, scope) for index, message in enumerate(messages)]
+    allowance = Allowance()
+    return [_interpolate_message(key, index, message, scope, allowance) for index, message in enumerate(messages)]
 
 
-def _interpolate_message(key: str, index: int, message: Message, scope: Mapping[str, Any]) -> Message:
+def _interpolate_message(
+    key: str, index: int, message: Message, scope: Mapping[str, Any], allowance: Allowance
+) -> Message:
     try:
-        return Message(message.role, render(message.content, scope))
+        return Message(message.role, render(message.content, scope, allowance))
     except Exception as error:  # noqa: BLE001  # whatever the reason: the message stays as it is
         _log.warning("AI Config %r: messages[%d] is left as it is: its template raised %s", key, index, _kind(error))
         return message

@@ -158,15 +158,22 @@ class AIConfigDefault(_Parts):
         return cls()
 
 
-def copy_json(value: Any) -> Any:
+# How deep JSON may nest, so that whoever uses it, from wherever in a program, can do so.
+DEEPEST = 100
+
+
+def copy_json(value: Any, deepest: int = DEEPEST) -> Any:
     """Copy JSON, so that nobody changes what somebody else holds; what is no JSON is shared.
 
-    Any: JSON has no better type that callers could use without casts.
+    Raises RecursionError for what nests deeper than that. Any: JSON has no better type that callers could use without
+    casts.
     """
-    if isinstance(value, dict):
-        return {key: copy_json(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [copy_json(item) for item in value]
+    if isinstance(value, (dict, list, tuple)):
+        if deepest == 0:
+            raise RecursionError(f"nested deeper than {DEEPEST}")
+        if isinstance(value, dict):
+            return {key: copy_json(item, deepest - 1) for key, item in value.items()}
+        return [copy_json(item, deepest - 1) for item in value]
     return value
 
 

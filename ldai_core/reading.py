@@ -94,7 +94,10 @@ class Tally:
 
 
 def clean(reading: Reading) -> tuple[Reading, list[str]]:
-    """Drop what may not leave, a bad count or a tool call without a name, and tell what was dropped."""
+    """Drop what may not leave, a bad count or a tool call without a name, and tell what was dropped.
+
+    Counts of whatever class become plain integers, so that they can be added up.
+    """
     faults = []
     usage, dropped = (None, []) if reading.usage is None else clean_usage(reading.usage)
     if dropped:
@@ -102,7 +105,8 @@ def clean(reading: Reading) -> tuple[Reading, list[str]]:
     tool_calls = tuple(call for call in reading.tool_calls if _has_name(call))
     if len(tool_calls) < len(reading.tool_calls):
         faults.append("a tool call without a name")
-    return (replace(reading, usage=usage, tool_calls=tool_calls) if faults else reading), faults
+    changed = faults or usage is not reading.usage
+    return (replace(reading, usage=usage, tool_calls=tool_calls) if changed else reading), faults
 
 
 def sum_usages(usages: list[TokenUsage]) -> TokenUsage | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ldai_core.config import AIConfigDefault, Message, ModelConfig, ProviderConfig, Tool, copy_json, copy_model
+from ldai_core.config import DEEPEST, AIConfigDefault, Message, ModelConfig, ProviderConfig, Tool, copy_json, copy_model
 from ldai_core.values import LARGEST
 
 __all__ = ["Variation", "fallback_variation", "read_variation"]
@@ -44,16 +44,12 @@ def read_variation(config_key: str, value: object, mode: str = "completion") -> 
     Each bad part degrades alone, to None or by being skipped, with one warning for each value of a wrong type.
     """
     fields = _Fields(config_key)
-    try:
-        variation = fields.mapping("the variation", value)
-        if variation is None:
-            if value is None:
-                fields.warn("the variation", "an object", None)
-            return None
-        return _read(fields, variation, mode)
-    except RecursionError:
-        fields.warn("the variation", "less deeply nested JSON", value)
+    variation = fields.mapping("the variation", value)
+    if variation is None:
+        if value is None:
+            fields.warn("the variation", "an object", None)
         return None
+    return _read(fields, variation, mode)
 
 
 def fallback_variation(default: AIConfigDefault) -> Variation:
@@ -99,7 +95,11 @@ class _Fields:
     def json(self, field: str, value: object) -> dict[str, Any] | None:
         """Read an object that is handed on as it is: as a copy, for the base SDK holds the original."""
         mapping = self.mapping(field, value)
-        return None if mapping is None else copy_json(dict(mapping))
+        try:
+            return None if mapping is None else copy_json(dict(mapping))
+        except RecursionError:
+            self.warn(field, f"an object nested at most {DEEPEST} deep", value)
+            return None
 
     def items(self, field: str, value: object) -> list[object] | None:
         return self._typed(field, value, list, "a list")

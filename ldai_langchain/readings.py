@@ -151,8 +151,13 @@ def _list(value: object) -> list[Any]:
 
 def _says(value: Any) -> bool:
     """Say whether there is content in a piece of a message: a text somewhere that is not empty, marks apart."""
-    if isinstance(value, str):
-        return value != ""
-    if isinstance(value, Mapping):
-        return any(_says(each) for name, each in value.items() if name not in _MARKS)
-    return isinstance(value, (list, tuple)) and any(_says(each) for each in value)
+    left = [value]  # no recursion, for a provider nests as deep as it likes
+    while left:
+        piece = left.pop()
+        if isinstance(piece, str) and piece != "":
+            return True
+        if isinstance(piece, Mapping):
+            left += [each for name, each in piece.items() if name not in _MARKS]
+        elif isinstance(piece, (list, tuple)):
+            left += piece
+    return False

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ldclient import Context
 
 from ldai_core import AIClient, AIConfigDefault, Message
+from ldai_core import template as template_module
 from tests.core.doubles import CONTEXT, FakeLDClient, warnings_in
 
 if TYPE_CHECKING:
@@ -561,3 +562,35 @@ def test_text_without_tags_is_itself_and_a_value_is_put_in_verbatim(text: str, v
     """C5: text without tags renders as itself, and a value goes in as it is, whatever is in either."""
     assert render(text, {"x": value}) == text
     assert render(f"|{{{{x}}}}|{text}", {"x": value}) == f"|{value}|{text}"
+
+
+PIECES = [
+    "{{a}}",
+    "{{ a.b }}",
+    "{{l.1}}",
+    "{{x-y}}",
+    "{{é}}",
+    "{{no}}",
+    "{{ no.no}}",
+    "{",
+    "}",
+    "{{{",
+    "\n",
+    " ",
+    "text",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES)), st.sampled_from(["{{!}}", "{{#a}}{{/a}}", "{{&no}}"]))
+def test_a_template_of_variables_alone(pieces: list[str], other: str) -> None:
+    """C5: a template that has nothing but variables, and so needs no engine, is rendered as the engine does."""
+    variables = {"a": {"b": "<&>"}, "l": [1, [True, None]], "x-y": 1.5, "é": "\ud800é"}
+
+    def rendered(template: str) -> str | None:
+        try:
+            return template_module.render(template, variables)
+        except SyntaxError:
+            return None
+
+    template = "|" + "".join(pieces)
+    assert rendered(template) == rendered(other + template)

@@ -159,12 +159,13 @@ def test_a_variation_of_null(caplog: pytest.LogCaptureFixture) -> None:
     assert KEY in warning
 
 
-def test_a_variation_nested_too_deep(caplog: pytest.LogCaptureFixture) -> None:
-    """C5: a variation nested too deep to be read gives the caller's default, with one warning."""
+def test_a_part_nested_too_deep(caplog: pytest.LogCaptureFixture) -> None:
+    """C5: a part that nests too deep for whoever would use it is None, alone, with one warning."""
     nested: dict[str, Any] = {}
     for _ in range(100_000):
         nested = {"nested": nested}
-    assert_fallback(configure({"model": {"name": "m", "parameters": nested}}, DEFAULT))
+    config = configure({"model": {"name": "m", "parameters": nested, "custom": {"a": 1}}}, DEFAULT)
+    assert config.model == ModelConfig("m", None, {"a": 1})
     (warning,) = warnings_in(caplog)
     assert KEY in warning
 
