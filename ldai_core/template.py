@@ -76,6 +76,7 @@ def render(template: str, variables: Mapping[str, Any], allowance: Allowance | N
     if small and (pieces := _pieces(template)) is not None:
         return _fill(pieces, variables, allowance)
     source, tags = _checked_once(template) if small else _checked(template)
+    cache: Any = _CACHE if small else {}
     rendered: list[bytes] = []
     for piece in mstache.stream(
         source,
@@ -84,7 +85,7 @@ def render(template: str, variables: Mapping[str, Any], allowance: Allowance | N
         stringify=_write,
         escape=_as_it_is,
         lambda_render=None,
-        cache=_CACHE if small else {},
+        cache=cache,
     ):
         allowance.write(piece)
         rendered.append(piece)
