@@ -1,83 +1,64 @@
-"""What a tracker costs, in units of one `ldclient.track()`.
-
-    uv run python benchmarks/tracker.py
-
-A run needs at least the events that it sends, so `track()` is the floor. Everything is measured in one process,
-interleaved in blocks, by the CPU time of the calling thread; what is printed are medians of the ratios of neighbouring
-blocks. It exits with 1 when a bound is exceeded twice over, for CI; the bounds themselves are for a quiet machine.
-"""
+"""Trackers, resumption tokens and configs, in units of one `ldclient.track()`: a run needs as many as it has events."""
 
 from __future__ import annotations
 
-import gc
-import sys
-from statistics import median
-from time import sleep, thread_time_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ldclient import Config, Context, LDClient
-from ldclient.integrations.test_data import TestData
+from ldai import LDAIClient
+from ldai.tracker import TokenUsage as OfficialUsage
 
-from ldai_core import AIClient, AIConfig, FeedbackKind, TokenUsage
+from benchmarks.bots import CONTEXT, VARIABLES, bot, launchdarkly, official_bot, track
+from benchmarks.measuring import Pace, Row, by_thread, take_turns
+from ldai_core import AIClient, AIConfig, TokenUsage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-BLOCKS = 40
-EVENTS = 500
-PAUSE_S = 0.03
-GROSS = 2
-CONTEXT = Context.create("benchmark")
-VARIATION = {
-    "_ldMeta": {"enabled": True, "variationKey": "v1", "version": 3},
-    "model": {"name": "gpt-4o", "parameters": {"temperature": 0.2}},
-    "provider": {"name": "openai"},
-    "messages": [{"role": "system", "content": "You help {{name}} with {{topic}}."}] * 3,
-}
+__all__ = ["measure"]
+
+EVENTS = 500  # of a block: a track() among many costs more than one alone
 
 
-class Case(NamedTuple):
-    """Something whose cost is measured: how much of it is allowed, and how many events one call of it sends."""
-
-    name: str
-    bound: float | None
-    events: int
-    func: Callable[[], object]
-
-
-def main() -> int:
-    """Measure, print a table, and say by the exit code whether something is grossly off."""
-    data = TestData.data_source()
-    data.update(data.flag("bot").variations(VARIATION).variation_for_all(0))
-    # Nobody listens at the port: sending is not what is measured, and the interval keeps it from being tried.
-    config = Config(
-        "sdk-key",
-        update_processor_class=data,
-        events_uri="http://127.0.0.1:9",
-        flush_interval=3600,
-        events_max_pending=1_000_000,
-        diagnostic_opt_out=True,
-    )
-    client = LDClient(config)
-    ai = AIClient(client)
-    bot = ai.completion_config("bot", CONTEXT, variables={"name": "Ann", "topic": "orders"})
-    cases = [
-        Case("create_tracker()", 2.0, 0, bot.create_tracker),
-        Case("create_tracker() and five metrics", 8.5, 5, lambda: five_metrics(bot)),
-        Case("the same, with seven", None, 7, lambda: seven_metrics(bot)),
-        Case("first resumption token", 1.5, 0, lambda: bot.create_tracker().resumption_token),
-        Case("completion_config(), three messages", 20.0, 1, lambda: evaluate(ai)),
-    ]
-    event = {"runId": "r", "configKey": "bot", "version": 3, "modelName": "gpt-4o", "providerName": "openai"}
-    ratios = measure(lambda: client.track("$ld:ai:duration:total", CONTEXT, event, 1), cases)
-    ratios["first resumption token"] -= ratios["create_tracker()"]
-    print(f"{'in units of one track()':36} {'ratio':>6} {'at most':>8}")
-    for case in cases:
-        print(f"{case.name:36} {ratios[case.name]:6.2f} {case.bound or '':>8}")
-    return int(any(case.bound is not None and ratios[case.name] > GROSS * case.bound for case in cases))
+def measure(pace: Pace) -> list[Row]:
+    """Measure what a tracker is asked for; of a token, what it costs beyond the tracker."""
+    config, official = bot(), official_bot()
+    client, official_client = AIClient(launchdarkly()), LDAIClient(launchdarkly())
+    ways: dict[str, tuple[int, Callable[[], object], Callable[[], object], float]] = {
+        "create_tracker()": (0, config.create_tracker, official.create_tracker, 2.0),
+        "create_tracker() and five metrics": (5, lambda: _five(config), lambda: _official_five(official), 8.5),
+        "first resumption token": (
+            0,
+            lambda: config.create_tracker().resumption_token,
+            lambda: official.create_tracker().resumption_token,
+            1.5,
+        ),
+        "completion_config(), three messages": (
+            1,
+            lambda: client.completion_config("bot", CONTEXT, variables=VARIABLES),
+            lambda: official_client.completion_config("bot", CONTEXT, variables=VARIABLES),
+            20.0,
+        ),
+    }
+    rows = []
+    for area, (events, way, official_way, at_most) in ways.items():
+        times = EVENTS // max(1, events)
+        contestants = {"track": by_thread(track, EVENTS)}
+        if area == "first resumption token":
+            contestants["tracker"] = by_thread(config.create_tracker, times)
+            contestants["official tracker"] = by_thread(official.create_tracker, times)
+        contestants |= {"ours": by_thread(way, times), "official": by_thread(official_way, times)}
+        samples = take_turns(contestants, pace.rounds // 2)
+        one = f"{samples.ns('track') / 1e3:.1f} µs"
+        rows.append(samples.row(area, "to one track()", _to_track, at_most=at_most, one=one))
+    return rows
 
 
-def five_metrics(config: AIConfig) -> None:
+def _to_track(each: Mapping[str, float], name: str) -> float:
+    before = each.get("tracker" if name == "ours" else "official tracker", 0.0)
+    return (each[name] - before) / each["track"]
+
+
+def _five(config: AIConfig) -> None:
     """Record what a plain run has: five events."""
     tracker = config.create_tracker()
     tracker.track_duration(1234)
@@ -85,46 +66,8 @@ def five_metrics(config: AIConfig) -> None:
     tracker.track_tokens(TokenUsage(total=12, input=9, output=3))
 
 
-def seven_metrics(config: AIConfig) -> None:
-    """Record all that has a guard: time to first token and feedback too."""
+def _official_five(config: Any) -> None:
     tracker = config.create_tracker()
     tracker.track_duration(1234)
-    tracker.track_time_to_first_token(56)
     tracker.track_success()
-    tracker.track_tokens(TokenUsage(total=12, input=9, output=3))
-    tracker.track_feedback(FeedbackKind.POSITIVE)
-
-
-def evaluate(ai: AIClient) -> AIConfig:
-    """Evaluate a config with three messages, each interpolated."""
-    return ai.completion_config("bot", CONTEXT, variables={"name": "Ann", "topic": "orders"})
-
-
-def measure(floor: Callable[[], object], cases: list[Case]) -> dict[str, float]:
-    """Return, for each case, the median ratio of its cost to the floor's right beside it.
-
-    Blocks send the same number of events, and each begins when the base SDK's thread has worked off the last one's: it
-    competes for the interpreter, so that a track() among many costs more than one alone.
-    """
-    samples: dict[str, list[float]] = {case.name: [] for case in cases}
-    gc.disable()
-    for _ in range(BLOCKS):
-        for case in cases:
-            unit = cost_ns(floor, EVENTS)
-            samples[case.name].append(cost_ns(case.func, EVENTS // max(1, case.events)) / unit)
-        gc.collect()
-    gc.enable()
-    return {name: median(ratios) for name, ratios in samples.items()}
-
-
-def cost_ns(func: Callable[[], object], calls: int) -> float:
-    """Return the CPU time of the calling thread for one call."""
-    sleep(PAUSE_S)
-    start_ns = thread_time_ns()
-    for _ in range(calls):
-        func()
-    return (thread_time_ns() - start_ns) / calls
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    tracker.track_tokens(OfficialUsage(total=12, input=9, output=3))

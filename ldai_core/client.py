@@ -15,7 +15,6 @@ from ldai_core.config import AIConfig, AIConfigDefault, Message
 from ldai_core.fork import watch_forks
 from ldai_core.launchdarkly import FlagClient, check_client, check_context
 from ldai_core.resumption import ResumptionToken
-from ldai_core.run_id import new_run_id
 from ldai_core.signing import Secret, TokenSigner
 from ldai_core.template import Allowance, render
 from ldai_core.tracker import AIConfigTracker
@@ -133,7 +132,7 @@ class AIClient:
         """Make the one tracker of a config that its runs' trackers are modelled on."""
         return AIConfigTracker(
             ld_client=self._ld_client,
-            run_id=new_run_id(),
+            run_id="-",  # of no run; those that are modelled on it have their own
             config_key=key,
             variation_key=variation.variation_key,
             version=variation.version,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import mstache
@@ -25,7 +25,7 @@ DEEPEST = 32  # nested sections: the engine keeps the text of each, the inner on
 BUDGET = 250_000  # look-ups, and loop iterations weighted by the tags of the template
 LONGEST = 16 * 1024 * 1024  # bytes of all messages rendered with one allowance
 
-_CACHED = 32 * 1024  # characters of a template worth keeping compiled
+_KEPT = 256 * 1024  # characters of all templates that are kept compiled, which take up to 140 bytes each
 _DATA = (type(None), bool, int, float, str, list, tuple, Mapping)
 _INDEX_DIGITS = 9
 _KINDS = {b"!", b"#", b"&", b"/", b"=", b">", b"^", b"{"}
@@ -34,7 +34,6 @@ _TAGS_A_UNIT = 16  # of the budget
 _CHARACTERS_A_UNIT = 64  # of a text that an object of the application's is asked for
 # A variable, as most templates have them and nothing else.
 _VARIABLE = re.compile(r"(?<!\{)\{\{ *([\w-]+(?:\.[\w-]+)*) *\}\}")
-_CACHE: Any = mstache.LRUCache(256)  # Any: its class does not fit its own protocol
 
 
 class TemplateError(Exception):
@@ -72,34 +71,52 @@ def render(template: str, variables: Mapping[str, Any], allowance: Allowance | N
     if "{{" not in template:
         return template
     allowance = allowance or Allowance()
-    small = len(template) <= _CACHED
-    if small and (pieces := _pieces(template)) is not None:
-        return _fill(pieces, variables, allowance)
-    source, tags = _checked_once(template) if small else _checked(template)
-    cache: Any = _CACHE if small else {}
+    compiled = _compiled(template)
+    if compiled.pieces is not None:
+        return _fill(compiled.pieces, variables, allowance)
     rendered: list[bytes] = []
     for piece in mstache.stream(
-        source,
+        compiled.source,
         variables,
-        getter=_Lookup(allowance, weight=1 + tags // _TAGS_A_UNIT),
+        getter=_Lookup(allowance, weight=1 + compiled.tags // _TAGS_A_UNIT),
         stringify=_write,
         escape=_as_it_is,
         lambda_render=None,
-        cache=cache,
+        cache=compiled.tokens,
     ):
         allowance.write(piece)
         rendered.append(piece)
     return b"".join(rendered).decode("utf-8", "surrogatepass")
 
 
-@lru_cache(256)
-def _pieces(template: str) -> list[str] | None:
-    """Split a template of variables alone, as most are, into texts and names by turns; None for any other.
+class _Compiled:
+    """A template that has been looked at, and is kept as long as there is room."""
 
-    It needs no engine, which takes eight times as long.
-    """
-    pieces = _VARIABLE.split(template)
-    return None if any("{{" in text for text in pieces[::2]) else pieces
+    __slots__ = ("pieces", "source", "tags", "tokens")
+
+    def __init__(self, template: str) -> None:
+        self.source, self.tags = _checked(template)
+        pieces = _VARIABLE.split(template)
+        # Of variables alone, as most are, it is texts and names by turns, and needs no engine, which takes eight times
+        # as long.
+        self.pieces = None if any("{{" in text for text in pieces[::2]) else pieces
+        self.tokens: Any = {}  # the engine's. Any: a dict does not fit its protocol
+
+
+_kept: dict[str, _Compiled] = {}
+_kept_lock = RLock()  # reentrant, for a collection inside it may run a finaliser that renders
+
+
+def _compiled(template: str) -> _Compiled:
+    """Compile a template once, as long as all that are kept fit; those that came first go first."""
+    compiled = _kept.get(template)
+    if compiled is None:
+        compiled = _Compiled(template)
+        with _kept_lock:
+            _kept[template] = compiled
+            while sum(map(len, _kept)) > _KEPT:
+                del _kept[next(iter(_kept))]
+    return compiled
 
 
 def _fill(pieces: list[str], variables: Mapping[str, Any], allowance: Allowance) -> str:
@@ -123,9 +140,6 @@ def _checked(template: str) -> tuple[bytes, int]:
     if deepest > DEEPEST:
         raise TemplateError(f"sections nested deeper than {DEEPEST}")
     return source, tags
-
-
-_checked_once = lru_cache(256)(_checked)
 
 
 def _depth(source: bytes) -> tuple[int, int]:

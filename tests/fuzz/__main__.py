@@ -5,6 +5,7 @@ share of a minute. By hand, before a release:
 
     python -m tests.fuzz --seconds 600                        all targets, ten minutes together
     python -m tests.fuzz --seconds 600 template               one target
+    python -m tests.fuzz any                                  all at once, in one process, as in the tests
     python -m tests.fuzz --keep ~/fuzz --seconds 600          go on tomorrow with the inputs that were found today
     python -m tests.fuzz --replay crash-0123 template         show what is wrong with one input
 
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.fuzz.frames import stop_servers
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import TARGETS, target_of
 
 ROOT = Path(__file__).parents[2]
 CORPUS = Path(__file__).parent / "corpus"
@@ -45,7 +46,7 @@ def fuzz(name: str, seconds: int, keep: Path, *, seed: int = 0) -> Outcome:
     corpus, found = keep / name, keep / "found" / name
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
-    for n, content in enumerate([*TARGETS[name].seeds, *(path.read_bytes() for path in (CORPUS / name).glob("*"))]):
+    for n, content in enumerate([*target_of(name).seeds, *(path.read_bytes() for path in (CORPUS / name).glob("*"))]):
         (corpus / f"seed-{n}").write_bytes(content)
     known = set(found.iterdir())
     options = [f"-max_total_time={seconds}", f"-seed={seed}", f"-timeout={SLOWEST_S}", f"-rss_limit_mb={MOST_MB}"]
@@ -77,7 +78,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         "python -m tests.fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="target", help=", ".join(TARGETS))
+    parser.add_argument(
+        "targets", nargs="*", choices=[*TARGETS, "any", []], metavar="target", help=", ".join([*TARGETS, "any"])
+    )
     parser.add_argument("--seconds", type=int, default=60, help="for all of them together (default: 60)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers; 0 is another each time")
     parser.add_argument("--keep", type=Path, help="where the inputs are kept, and what was found (default: nowhere)")
@@ -86,7 +89,7 @@ def main() -> int:
     names = arguments.targets or list(TARGETS)
     if arguments.replay:
         try:
-            TARGETS[names[0]].check(arguments.replay.read_bytes())
+            target_of(names[0]).check(arguments.replay.read_bytes())
         finally:
             stop_servers()
         return 0

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from random import Random
 
-__all__ = ["TARGETS", "Target"]
+__all__ = ["ANY", "TARGETS", "Target", "mutation_of", "target_of"]
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,38 @@ TARGETS = {
 }
 
 
+def _check_any(data: bytes) -> None:
+    name, _, content = data.partition(b"\n")
+    if name.decode("ascii", "replace") in TARGETS:
+        TARGETS[name.decode()].check(content)
+
+
+def _mutate_any(data: bytes, random: Random, _words: list[str]) -> bytes:
+    name, _, content = data.partition(b"\n")
+    target = TARGETS.get(name.decode("ascii", "replace")) or TARGETS["template"]
+    return name + b"\n" + mutation_of(target)(content, random)
+
+
+# All of them in one process, which is quicker begun than ten: an input has its target's name for a first line.
+ANY = Target(
+    _check_any,
+    [f"{name}\n".encode() + seed for name, target in TARGETS.items() for seed in target.seeds],
+    _mutate_any,
+    [],
+)
+
+
 def mutation_of(target: Target) -> Callable[[bytes, Random], bytes]:
     """Return how to mutate a target's inputs; an answer that is not streamed is JSON, whatever the target."""
 
     def mutate(data: bytes, random: Random) -> bytes:
-        is_json = data.startswith((b"{", b"[")) and target.mutate is not mutate_text
+        is_json = data.startswith((b"{", b"[")) and target.mutate not in (mutate_text, _mutate_any)
         how = mutate_json if is_json else target.mutate
         return how(data, random, target.words)
 
     return mutate
+
+
+def target_of(name: str) -> Target:
+    """Find a target by its name."""
+    return ANY if name == "any" else TARGETS[name]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # botocore leaves the socket of a stream that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
-SECONDS = 3  # a target
+SECONDS = 25
 
 FOUND = [pytest.param(path.parent.name, path, id=f"{path.parent.name}/{path.name}") for path in CORPUS.glob("*/*")]
 
@@ -97,8 +97,7 @@ def deeper(frames: int, use: Callable[[], Any]) -> Any:
 
 @pytest.mark.integration
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris is there on Linux with x86-64 alone")
-@pytest.mark.parametrize("target", TARGETS)
-def test_fuzzed(target: str, tmp_path: Path) -> None:
+def test_fuzzed(tmp_path: Path) -> None:
     """RL6: so many seconds of mutations, guided by coverage, find nothing that breaks a rule; longer by hand."""
-    outcome = fuzz(target, SECONDS, tmp_path, seed=1)
+    outcome = fuzz("any", SECONDS, tmp_path, seed=1)
     assert outcome.found is None, (outcome.found.read_bytes()[:2000], outcome.why)
