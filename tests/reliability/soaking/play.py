@@ -78,7 +78,7 @@ async def _play(other: OtherSide, kinds: Sequence[Kind], done: Play, ai: AIClien
             await _Part(done, ai, clients, hasty).play(numbered[start : start + size])
             done.seconds += perf_counter() - began
             done.during.append(census())
-            done.faults += [fault for each in (clients, hasty) for fault in _still_open(each)]
+            done.faults += await _left_open(clients, hasty)
 
 
 class _Part:
@@ -143,6 +143,16 @@ async def _quiet() -> None:
         if others:
             await asyncio.wait(others, timeout=10)
         await asyncio.to_thread(settle)
+
+
+async def _left_open(*clients: Clients) -> list[str]:
+    """Say what clients hold open for good: what they close by and by is waited for, for some seconds."""
+    for _ in range(50):
+        if not any(fault for each in clients for fault in _still_open(each)):
+            return []
+        await asyncio.sleep(0.1)
+        await _quiet()
+    return [fault for each in clients for fault in _still_open(each)]
 
 
 def _still_open(clients: Clients) -> Iterator[str]:
