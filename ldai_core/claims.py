@@ -64,9 +64,10 @@ class InProcessClaims:
 
     def claim(self, run_id: str, metrics: Sequence[str]) -> Collection[str]:
         """Claim, and return what is claimed for the first time."""
+        run_id = run_id.lower()
         with self._lock:
-            claimed = self._runs.setdefault(run_id.lower(), set())
-            self._runs.move_to_end(run_id.lower())
+            claimed = self._runs.setdefault(run_id, set())
+            self._runs.move_to_end(run_id)
             if len(self._runs) > self._max_runs:
                 self._runs.popitem(last=False)
             mine = [metric for metric in metrics if metric not in claimed]

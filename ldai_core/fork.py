@@ -30,9 +30,10 @@ def watch_forks(ld_client: object) -> None:
         return
     # Who made it is said nowhere in public. Newer releases know, and without it a client that is first used in the
     # child would be taken for one of its own.
-    known = suspects if getattr(ld_client, "_owner_pid", os.getpid()) != os.getpid() else _clients
+    owner = getattr(ld_client, "_owner_pid", None)
+    known = suspects if type(owner) is int and owner != os.getpid() else _clients  # a mock has whatever it is asked for
     if not any(_is_same(client, each) for each in suspects):
-        known[:] = [each for each in known if each[0]() not in (None, ld_client)]
+        known[:] = [each for each in known if each[0]() is not None and each[0]() is not ld_client]
         known.append(client)
 
 

@@ -130,8 +130,7 @@ class Body:
 class RawBody(Body):
     """The body of a raw response, read along with the application, which gets its bytes untouched.
 
-    `parts` finds the objects in it, and `take` is given each of them. The response is kept alive until it is closed or
-    collected: who asks for `create(...).http_response.iter_bytes()` holds nothing but that method.
+    `parts` finds the objects in it, and `take` is given each of them.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from ldclient import Config, LDClient
@@ -91,6 +92,14 @@ def test_of_a_release_without() -> None:
 def test_a_double() -> None:
     """RL9: of what is no client of LaunchDarkly's nothing is said."""
     assert warned(FakeLDClient()) == ""
+
+
+def test_a_mock(caplog: pytest.LogCaptureFixture) -> None:
+    """RL9: nor of a mock, which has every attribute that it is asked for, in the tests of applications."""
+    client = MagicMock()
+    AIClient(client).completion_config("my-config", CONTEXT).create_tracker().track_success()
+    assert not [record for record in caplog.records if "fork" in record.getMessage()]
+    assert fork.suspects == []
 
 
 def test_in_the_parent(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -246,7 +245,6 @@ async def test_an_async_client() -> None:
             RedisClaims(client)
     with pytest.raises(TypeError, match=r"client: expected .*, got builtins\.str"):
         RedisClaims("redis://localhost")
-    await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("wrong", [{"ttl": 0}, {"timeout": -1}, {"timeout": 0}, {"prefix": ""}])
