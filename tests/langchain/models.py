@@ -32,26 +32,31 @@ class Gate:
 
     def __init__(self) -> None:
         self.reached = threading.Event()
+        self._arrived: list[None] = []  # one for each call
         self._open = threading.Event()
 
     def open(self) -> None:
         """Let the model go on."""
         self._open.set()
 
+    def _arrive(self) -> None:
+        self._arrived.append(None)
+        self.reached.set()
+
     def wait(self) -> None:
         """Wait, in a thread."""
-        self.reached.set()
+        self._arrive()
         assert self._open.wait(60)
 
     async def await_(self) -> None:
         """Wait, in a task."""
-        self.reached.set()
+        self._arrive()
         while not self._open.is_set():  # noqa: ASYNC110  # it is opened from threads too
             await asyncio.sleep(0.001)
 
-    async def arrival(self) -> None:
-        """Wait until the model is there."""
-        while not self.reached.is_set():  # noqa: ASYNC110  # likewise
+    async def arrival(self, calls: int = 1) -> None:
+        """Wait until the model is there, in that many calls."""
+        while len(self._arrived) < calls:  # noqa: ASYNC110  # likewise
             await asyncio.sleep(0.001)
 
 

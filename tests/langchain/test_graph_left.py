@@ -181,12 +181,12 @@ def test_given_up(watched: Any, recorded: RecordingClient, kind: str) -> None:
 
     async def main() -> None:
         with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(side_by_side(*nodes).ainvoke(ASKED, watched), 0.06)
+            await asyncio.wait_for(side_by_side(*nodes).ainvoke(ASKED, watched), 0.3)
         await settled()
 
     asyncio.run(main())
     assert told(recorded) == FAILED
-    assert (recorded.run.duration_ms or 0) >= 50  # of 60, by another clock
+    assert (recorded.run.duration_ms or 0) >= 290  # of 300, by another clock
 
 
 def test_cancelled_with_threads(watched: Any, recorded: RecordingClient) -> None:
