@@ -45,14 +45,16 @@ NOTHING = Reading()
 OUTPUT = Reading(output=True)
 
 
+_UNKNOWN = TokenUsage()
+
+
 class Tally:
     """What the readings of one call add up to. Not thread-safe: the run's lock is around it."""
 
     __slots__ = ("_final", "_seen", "_tool_calls", "_usage", "unreadable")
 
     def __init__(self) -> None:
-        self._usage: dict[str, int] = {}
-        self._final: dict[str, int] = {}
+        self._usage = self._final = _UNKNOWN
         self._tool_calls: list[str] = []
         self._seen: set[tuple[str, str]] = set()
         self.unreadable = False
@@ -61,9 +63,10 @@ class Tally:
         """Take in a reading that is clean: the newest known count wins, and a tool call's id counts once."""
         usage = reading.usage
         if usage is not None:
-            counts = {"total": usage.total, "input": usage.input, "output": usage.output}
-            known = self._final if reading.final else self._usage
-            known.update({name: count for name, count in counts.items() if count is not None})
+            if reading.final:
+                self._final = _newest(usage, self._final)
+            else:
+                self._usage = _newest(usage, self._usage)
         for tool_call in reading.tool_calls:
             if isinstance(tool_call, str):
                 self._tool_calls.append(tool_call)
@@ -78,14 +81,15 @@ class Tally:
     def usage(self) -> TokenUsage:
         """Tell what is known; a missing total is input + output where both are known."""
         if self.unreadable:
-            return TokenUsage()
-        known = self._usage | self._final
-        if self._final and "total" not in self._final:  # a total of counts that do not hold
-            known.pop("total", None)
-        total, input_, output = (known.get(name) for name in ("total", "input", "output"))
-        if total is None and input_ is not None and output is not None:
-            total = input_ + output
-        return TokenUsage(total, input_, output)
+            return _UNKNOWN
+        known = self._usage
+        if self._final != _UNKNOWN:
+            known = _newest(self._final, known)
+            # And not a total of counts that do not hold.
+            known = TokenUsage(self._final.total, known.input, known.output)
+        if known.total is None and known.input is not None and known.output is not None:
+            return TokenUsage(known.input + known.output, known.input, known.output)
+        return known
 
     def new_tool_calls(self) -> list[str]:
         """Hand out the tool calls that were not handed out before."""
@@ -102,15 +106,29 @@ def clean(reading: Reading) -> tuple[Reading, list[str]]:
     usage, dropped = (None, []) if reading.usage is None else clean_usage(reading.usage)
     if dropped:
         faults.append("a token count that is no whole number >= 0")
-    tool_calls = tuple(call for call in reading.tool_calls if _has_name(call))
+    tool_calls = reading.tool_calls and tuple(call for call in reading.tool_calls if _has_name(call))
     if len(tool_calls) < len(reading.tool_calls):
         faults.append("a tool call without a name")
     changed = faults or usage is not reading.usage
     return (replace(reading, usage=usage, tool_calls=tool_calls) if changed else reading), faults
 
 
+def _newest(usage: TokenUsage, known: TokenUsage) -> TokenUsage:
+    """Put the newest counts over those that are known."""
+    if known is _UNKNOWN:
+        return usage
+    return TokenUsage(
+        known.total if usage.total is None else usage.total,
+        known.input if usage.input is None else usage.input,
+        known.output if usage.output is None else usage.output,
+    )
+
+
 def sum_usages(usages: list[TokenUsage]) -> TokenUsage | None:
     """Add up what is known, count by count; None where nothing was used."""
+    if len(usages) == 1:  # which is clean
+        (usage,) = usages
+        return usage if usage.total or usage.input or usage.output else None
     total = _sum([usage.total for usage in usages])
     input_ = _sum([usage.input for usage in usages])
     output = _sum([usage.output for usage in usages])

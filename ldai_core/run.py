@@ -91,7 +91,21 @@ class Run:
 
     def call(self) -> Call:
         """Begin one request to the provider as a part of this run."""
-        return self._begin(sole=False)
+        if self._elsewhere():
+            return Call(self, refused=True)
+        with self._lock:
+            refused = self._closed_ns is not None
+            first = not self._asked
+            call = Call(self, refused=refused)
+            if not refused and self._outer is None:
+                self._admit(call)
+        if refused:
+            _log.warning("An AI run was closed before this call began; the call works, and is not recorded.")
+        elif self._outer is not None:
+            return self._outer.call()
+        elif first:
+            self._take_tracker(call)
+        return call
 
     def close(self, error: BaseException | None = None, *, at_ns: int | None = None) -> None:
         """Close the run: an error if there is one, else a success. A second time does nothing.
@@ -124,26 +138,18 @@ class Run:
     ) -> None:
         self.close(error)
 
-    def _begin(self, *, sole: bool) -> Call:
-        if self._elsewhere():
-            return Call(self, sole=sole, refused=True)
-        with self._lock:
-            refused = self._closed_ns is not None
-            first = not self._asked
-            call = Call(self, sole=sole, refused=refused)
-            if not refused and self._outer is None:
-                self._asked = self._began = True
-                self._calls.append(call)
-                self._open_calls += 1
-        if refused:
-            _log.warning("An AI run was closed before this call began; the call works, and is not recorded.")
-        elif self._outer is not None:
-            return self._outer._begin(sole=sole)
-        elif first:
-            self._take_tracker(call)
-        if sole:
-            self._start_ns = perf_counter_ns()  # the clock starts just before the request, not before the factory
+    def _begin(self) -> Call:
+        """Begin the one call of a run that nobody else knows, and which ends with it."""
+        call = Call(self, sole=True)
+        self._admit(call)
+        self._take_tracker(call)
+        self._start_ns = perf_counter_ns()  # the clock starts just before the request, not before the factory
         return call
+
+    def _admit(self, call: Call) -> None:
+        self._asked = self._began = True
+        self._calls.append(call)
+        self._open_calls += 1
 
     def _take_tracker(self, call: Call) -> None:
         try:
@@ -250,7 +256,7 @@ class Call:
 
     __slots__ = ("_ended", "_failed", "_refused", "_resumed", "_run", "_sole", "_tally")
 
-    def __init__(self, run: Run, *, sole: bool, refused: bool) -> None:
+    def __init__(self, run: Run, *, sole: bool = False, refused: bool = False) -> None:
         self._run = run
         self._sole = sole
         self._refused = refused
@@ -331,7 +337,7 @@ def begin_call(source: Source) -> Call:
     """Begin the one call of a run of its own, which ends with it; in an open Run, one more call of that run."""
     if isinstance(source, Run):
         return source.call()
-    return Run(source)._begin(sole=True)
+    return Run(source)._begin()
 
 
 def _asking(source: Source) -> Callable[[], object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -270,13 +271,23 @@ def is_stream(result: object) -> bool:
 
     A mock of the standard library's answers to both, and stands for a response in the tests of applications.
     """
-    kind = type(result)
+    return _is_stream_class(type(result))
+
+
+@lru_cache(maxsize=256)
+def _is_stream_class(kind: type) -> bool:
+    """Asked once of a class: those of pydantic answer for attributes that they lack, and take their time."""
     return (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) and kind.__module__ != "unittest.mock"
 
 
 def read_whole(call: Observer, read: Read, result: object) -> None:
     """Read what came at once, and so has no time to first token, whatever is read in it."""
-    call.read(lambda whole: replace(read(whole), output=False), result)
+
+    def read_it(whole: object) -> Reading:
+        reading = read(whole)
+        return replace(reading, output=False) if reading.output else reading
+
+    call.read(read_it, result)
 
 
 def follow(call: Observer, result: T, read: Read, *, hide: Callable[[Any], bool] | None = None) -> T:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ldai_core.claims import Referee
-    from ldai_core.metrics import Event
     from ldai_core.signing import TokenSigner
 
 __all__ = ["AIConfigTracker"]
@@ -338,15 +337,13 @@ class AIConfigTracker:
         if suspects:
             warn_of_fork(self._ld_client)
         track, context, data = self._ld_client.track, self.context, self._data or self._run_data()
-        events: list[Event] = []
-        for metric, value in metrics.items():
-            events += EVENTS[metric](value)
         failure: Exception | None = None
-        for name, number in events:
-            try:
-                track(name, context, data, number)
-            except Exception as error:  # noqa: BLE001  # whatever a client raises is not the application's concern
-                failure = error
+        for metric, value in metrics.items():
+            for name, number in EVENTS[metric](value):
+                try:
+                    track(name, context, data, number)
+                except Exception as error:  # noqa: BLE001  # whatever a client raises is not the application's concern
+                    failure = error
         for key in tool_calls:
             try:
                 track("$ld:ai:tool_call", context, {**data, "toolKey": key}, 1)

@@ -7,6 +7,7 @@ and https://reference.langchain.com/python/langchain_core/callbacks/
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from ldai_core import Reading, TokenUsage, ToolCall
@@ -111,7 +112,7 @@ def _prompt_usage(candidates: list[Any]) -> TokenUsage | None:
         return _NO_TOKENS
     infos = [getattr(candidate, "generation_info", None) for candidate in candidates]
     metadata = [getattr(message, "response_metadata", None) for message in messages]
-    found = [*map(read_usage, counted), *map(find_usage, infos), *map(find_usage, metadata)]
+    found = chain(map(read_usage, counted), map(find_usage, infos), map(find_usage, metadata))
     usage = next((usage for usage in found if usage is not None), None)
     if usage is not None and usage.total is None and usage.input is not None and usage.output is not None:
         return TokenUsage(usage.input + usage.output, usage.input, usage.output)  # here already, as prompts are summed

@@ -29,7 +29,7 @@ class Tree:
     It is over when its root has ended and none of its calls is open; the run is then closed as of the root's end.
     """
 
-    __slots__ = ("active_ns", "calls", "keys", "outcome", "root", "run", "watch")
+    __slots__ = ("active_ns", "calls", "keys", "outcome", "placed_ns", "root", "run", "watch")
 
     def __init__(self, root: Key, run: Run) -> None:
         self.root = root
@@ -38,7 +38,7 @@ class Tree:
         self.calls: dict[Key, ModelCall] = {}
         self.outcome: tuple[BaseException | None, int] | None = None
         self.watch: Watch | None = None
-        self.active_ns = perf_counter_ns()
+        self.active_ns = self.placed_ns = perf_counter_ns()
 
     def close(self) -> None:
         """Close the run, as of the end of its root."""
@@ -89,10 +89,13 @@ class Trees:
         uprooted: list[Tree] = []
         with self._lock:
             self._tree_of[tree.root] = self._open[tree.root] = tree
-            while self._open and len(uprooted) < _AT_A_TIME:
+            for _ in range(_AT_A_TIME):
                 oldest = next(iter(self._open.values()))
-                if len(self._open) <= self._max_open and not self._is_idle(oldest):
+                if len(self._open) <= self._max_open and not self._is_idle(oldest.placed_ns):
                     break
+                if oldest.active_ns > oldest.placed_ns and not self._is_idle(oldest.active_ns):
+                    self._place(oldest)  # it was heard of since
+                    continue
                 self._forget(oldest)
                 uprooted.append(oldest)
         return uprooted
@@ -105,12 +108,12 @@ class Trees:
 
     def hear(self, key: Key) -> ModelCall | None:
         """Note that something came of a model's call, and return it; None if it is not open."""
-        with self._lock:
-            tree = self._tree_of.get(key)
-            model_call = None if tree is None else tree.calls.get(key)
-            if tree is None or model_call is None:
-                return None
-            self._touch(tree)
+        # Without the lock, and where it stands: what comes with every token only says when.
+        tree = self._tree_of.get(key)
+        model_call = None if tree is None else tree.calls.get(key)
+        if tree is None or model_call is None:
+            return None
+        tree.active_ns = perf_counter_ns()
         if tree.watch is not None:
             tree.watch.heard = True
         return model_call
@@ -143,10 +146,14 @@ class Trees:
 
     def _touch(self, tree: Tree) -> None:
         tree.active_ns = perf_counter_ns()
+        self._place(tree)
+
+    def _place(self, tree: Tree) -> None:
+        tree.placed_ns = tree.active_ns
         self._open.move_to_end(tree.root)
 
-    def _is_idle(self, tree: Tree) -> bool:
-        return perf_counter_ns() - tree.active_ns > self._max_idle_ns
+    def _is_idle(self, since_ns: int) -> bool:
+        return perf_counter_ns() - since_ns > self._max_idle_ns
 
     def _forget(self, tree: Tree) -> None:
         del self._open[tree.root]

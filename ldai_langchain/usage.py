@@ -66,7 +66,7 @@ _PLACES = (
 
 def find_usage(metadata: object) -> TokenUsage | None:
     """Find the counts in what an integration says beside its answer: in one of the usual places, or right there."""
-    if not isinstance(metadata, Mapping):
+    if not metadata or not isinstance(metadata, Mapping):
         return None
     for place in _PLACES:
         usage = read_usage(metadata.get(place))
@@ -78,7 +78,7 @@ def find_usage(metadata: object) -> TokenUsage | None:
 
 def read_usage(counts: object) -> TokenUsage | None:
     """Read counts in whatever spelling; None where there are none."""
-    if not isinstance(counts, Mapping):
+    if not counts or not isinstance(counts, Mapping):
         return None
     input_ = _first(counts, _INPUT)
     output = _first(counts, _OUTPUT)
@@ -91,7 +91,11 @@ def read_usage(counts: object) -> TokenUsage | None:
 
 
 def _first(counts: Mapping[Any, Any], names: Sequence[str]) -> int | None:
-    return next((count for name in names if (count := _count(counts.get(name))) is not None), None)
+    for name in names:
+        value = counts.get(name)
+        if value is not None and (count := _count(value)) is not None:
+            return count
+    return None
 
 
 def _count(value: object) -> int | None:

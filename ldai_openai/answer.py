@@ -9,7 +9,7 @@ from weakref import ref
 from ldai_core.json_body import Whole, from_json
 from ldai_core.stream import Observer, follow, is_reading, is_stream, read_whole
 from ldai_openai.body import Body, Events, Parts, RawBody
-from ldai_openai.readings import FAILED, was_stopped
+from ldai_openai.readings import FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,6 @@ class Answer:
     # A usage chunk that we asked for is kept from the application, though not from those who read the raw bytes.
     hide: Callable[[Any], bool] | None = None
 
-    # Whether the model was stopped before its answer could fit what `parse()` makes of it.
-    was_stopped = False
-
     def __init__(self, api: Api, *, streamed: bool = False) -> None:
         self._api = api
         self._streamed = streamed
@@ -54,6 +51,9 @@ class Answer:
     def returned(self, result: Any) -> Any:
         """Measure what the request returned, as far as it is not measured yet."""
         if self._stream is not None:
+            return result
+        if self._was_read:
+            self.call.end()
             return result
         if is_stream(result):
             return self._track(result)
@@ -105,7 +105,6 @@ class Answer:
         if not self._api.text and isinstance(whole, (str, bytes, list)):
             self._read_text(whole)
         else:
-            self.was_stopped = was_stopped(whole)
             read_whole(self.call, self._api.read, whole)
 
     def _read_text(self, text: Any) -> None:
@@ -145,6 +144,6 @@ def _content_type(response: Any) -> str:
 def _http_response(result: Any) -> Any:
     """Find the HTTP response of a raw response, or of a request that was asked for nothing else; else None."""
     attributes = getattr(result, "__dict__", {})
-    if hasattr(type(result), "iter_bytes") and "is_closed" in attributes:
+    if "is_closed" in attributes and hasattr(type(result), "iter_bytes"):
         return result
     return attributes.get("http_response")

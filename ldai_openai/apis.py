@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -54,9 +55,11 @@ _APIS = {
 
 def api_of(options: Any) -> Api | None:
     """Find the API that a request asks for a generation; None for whatever else a client is used for."""
-    if options.method.lower() != "post":
-        return None
-    path = _path(options)
+    return _api_at(_path(options)) if options.method.lower() == "post" else None
+
+
+@lru_cache(maxsize=64)
+def _api_at(path: str) -> Api | None:
     return next((api for end, api in _APIS.items() if path.endswith(end)), None)
 
 

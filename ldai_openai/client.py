@@ -122,10 +122,10 @@ def _measured(client: Client, source: Source, shared: _Shared, *, include_usage:
 
         def begin_this() -> Observer:
             call = begin_call(source)
+            if api is not RESPONSES:
+                return call
             background = bool(in_body(options, "background"))
-            if api is RESPONSES and (background or not streamed):
-                return ResponseCall(call, shared.pending, background=background)
-            return call
+            return call if streamed and not background else ResponseCall(call, shared.pending, background=background)
 
         on_refusal = None
         if include_usage and streamed and api.asks:

@@ -245,15 +245,19 @@ def is_usage_only(chunk: Any) -> bool:
 
 def _count(usage: Any, *names: str) -> Any:
     """Find a count by one of its names: one that is a number, or else whatever is there."""
-    values = [_get(usage, name) for name in names]
-    known = [value for value in values if value is not None]
-    return next((value for value in known if isinstance(value, int)), known[0] if known else None)
+    first = None
+    for name in names:  # what is asked for in vain takes long
+        value = _get(usage, name)
+        if isinstance(value, int):
+            return value
+        first = value if first is None else first
+    return first
 
 
 def _has_failed(response: Any, choices: list[Any]) -> bool:
     if not choices:
         return _has_error(response)
-    return any(_get(choice, "finish_reason") == "error" for choice in choices)
+    return "error" in [_get(choice, "finish_reason") for choice in choices]
 
 
 def _has_error(response: Any) -> bool:

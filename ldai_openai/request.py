@@ -15,7 +15,7 @@ from openai import (
 )
 
 from ldai_openai.answer import Answer
-from ldai_openai.readings import is_usage_only
+from ldai_openai.readings import is_usage_only, was_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,10 @@ class Request:
         on_refusal: Callable[[], None] | None = None,
     ) -> None:
         self._answer = Answer(api, streamed=streamed)
-        self._own = _reading_what_is_parsed(options, self._answer)
+        self._was_stopped = False
+        # A raw response, which is asked for by a header, is parsed when its user asks for that.
+        parses_later = callable(options.post_parser) or bool(options.headers)
+        self._own = self._reading_what_is_parsed(options) if parses_later else options
         self._on_refusal = on_refusal
         self._refused = False
         asking = _asking_for_usage(self._own) if streamed and on_refusal is not None else None
@@ -69,7 +72,7 @@ class Request:
     def fail(self, error: BaseException) -> None:
         """End the call; a stop at a limit or a filter, which `parse()` raises, is no failure of the model."""
         stopped = isinstance(error, (LengthFinishReasonError, ContentFilterFinishReasonError))
-        self._answer.call.end(None if stopped or self._answer.was_stopped else error)
+        self._answer.call.end(None if stopped or self._was_stopped else error)
 
     def follow(self, result: Any) -> Any:
         """Measure what the request returned."""
@@ -77,21 +80,26 @@ class Request:
             self._on_refusal()
         return self._answer.returned(result)
 
+    def _reading_what_is_parsed(self, options: Any) -> Any:
+        """Have the answer read when the SDK has parsed it, and before `parse()` goes on with that.
 
-def _reading_what_is_parsed(options: Any, answer: Answer) -> Any:
-    """Have the answer read when the SDK has parsed it, and before `parse()` goes on with that.
+        The tokens are used, whether the text fits or not.
+        """
+        parse = options.post_parser
 
-    The tokens are used, whether the text fits or not. A raw response is parsed when its user asks for that.
-    """
-    parse = options.post_parser
+        def read_and_parse(result: Any) -> Any:
+            result = self._answer.parsed(result)
+            if not callable(parse):
+                return result
+            try:
+                return parse(result)
+            except Exception:
+                self._was_stopped = was_stopped(result)
+                raise
 
-    def read_and_parse(result: Any) -> Any:
-        result = answer.parsed(result)
-        return parse(result) if callable(parse) else result
-
-    options = copy(options)
-    options.post_parser = read_and_parse
-    return options
+        options = copy(options)
+        options.post_parser = read_and_parse
+        return options
 
 
 def _asking_for_usage(options: Any) -> Any:
