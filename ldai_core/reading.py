@@ -102,14 +102,13 @@ def clean(reading: Reading) -> tuple[Reading, list[str]]:
 
     Counts of whatever class become plain integers, so that they can be added up.
     """
-    faults = []
     usage, dropped = (None, []) if reading.usage is None else clean_usage(reading.usage)
-    if dropped:
-        faults.append("a token count that is no whole number >= 0")
     tool_calls = reading.tool_calls and tuple(call for call in reading.tool_calls if _has_name(call))
-    if len(tool_calls) < len(reading.tool_calls):
+    unnamed = len(reading.tool_calls) - len(tool_calls)
+    faults = ["a token count that is no whole number >= 0"] if dropped else []
+    if unnamed:
         faults.append("a tool call without a name")
-    changed = faults or usage is not reading.usage
+    changed = unnamed or usage is not reading.usage
     return (replace(reading, usage=usage, tool_calls=tool_calls) if changed else reading), faults
 
 

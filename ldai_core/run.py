@@ -175,7 +175,8 @@ class Run:
                 self._open_calls -= 1
                 self._began = bool(self._calls)
             due = self._due()
-        self._send(due)
+        if due:
+            self._send(due)
 
     def _close(self, at_ns: int, *, failed: bool) -> None:
         if self._elsewhere():
@@ -185,7 +186,8 @@ class Run:
                 self._closed_ns = at_ns
                 self._failed = failed
             due = self._due()
-        self._send(due)
+        if due:
+            self._send(due)
 
     def _call_ended(self, call: Call, at_ns: int, *, failed: bool) -> None:
         if call._refused or self._elsewhere():
@@ -198,7 +200,8 @@ class Run:
                     self._closed_ns = at_ns
                     self._failed = failed or call._failed
             due = self._due(call)
-        self._send(due)
+        if due:
+            self._send(due)
 
     def _due(self, resumed: Call | None = None) -> Metrics | None:
         """Tell what is to be reported now, and mark it as reported. To be called under the lock.
@@ -229,8 +232,8 @@ class Run:
         """Say whether this is another process: the child of a fork, where the lock may be held for ever."""
         return os.getpid() != self._process
 
-    def _send(self, metrics: Metrics | None) -> None:
-        if not metrics or self._tracker is None:
+    def _send(self, metrics: Metrics) -> None:
+        if self._tracker is None:
             return
         try:
             failure = self._tracker.report(metrics)

@@ -296,8 +296,9 @@ class AIConfigTracker:
         warning, and the others are sent. The values are taken as they are: see `ldai_core.values`.
         Returns an exception that the LaunchDarkly client raised, if it did; the remaining events are sent all the same.
         """
-        guarded = [(metric, value) for metric, value in metrics.items() if metric in EVENTS]
-        claimed = {metric: value for metric, value in guarded if self._claim(metric, value)}
+        claimed = {
+            metric: value for metric, value in metrics.items() if metric != "tool_calls" and self._claim(metric, value)
+        }
         tool_calls = metrics.get("tool_calls", ())
         self._tool_calls += tool_calls
         return self._refer(claimed, tool_calls)
