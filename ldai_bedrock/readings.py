@@ -10,7 +10,16 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ldai_bedrock.usage import field, fields, find_usage, items, metrics_in, read_usage, usage_in_headers
+from ldai_bedrock.usage import (
+    field,
+    fields,
+    find_usage,
+    first_field,
+    items,
+    metrics_in,
+    read_usage,
+    usage_in_headers,
+)
 from ldai_core import Reading, TokenUsage, ToolCall
 from ldai_core.json_body import from_json
 from ldai_core.reading import NOTHING, OUTPUT
@@ -140,6 +149,11 @@ def read_invoke_event(event: Any) -> Reading:
 
 def read_event(event: Any) -> Reading:
     """Read one event of a stream of either kind."""
+    try:  # most events are one piece of text, and cost no more than it takes to see that
+        if event["contentBlockDelta"]["delta"]["text"]:
+            return OUTPUT
+    except (KeyError, TypeError):
+        pass
     return read_converse_event(event) if field(event, "chunk") is None else read_invoke_event(event)
 
 
@@ -261,21 +275,21 @@ def _is_failure(body: Any) -> bool:
 
 
 def _has_failed(item: Any) -> bool:
-    stop = field(item, *_STOPS)
+    stop = first_field(item, *_STOPS)
     return isinstance(stop, str) and stop in _FAILURES
 
 
 def _tool_uses(message: Any) -> Iterator[ToolCall]:
     """Go through the tools that a message in Converse's shape asks for."""
     blocks = enumerate(items(message, "content"))
-    return _known(_tool_use(field(block, "toolUse", "tool_use"), at) for at, block in blocks)
+    return _known(_tool_use(first_field(block, "toolUse", "tool_use"), at) for at, block in blocks)
 
 
 def _tool_use(tool_use: Any, place: object) -> ToolCall | None:
     """Read one of them. A tool that the service calls by itself is not the application's call."""
     if field(tool_use, "type") == "server_tool_use":
         return None
-    return _tool_call(field(tool_use, "name"), field(tool_use, "toolUseId", "tool_use_id"), place)
+    return _tool_call(field(tool_use, "name"), first_field(tool_use, "toolUseId", "tool_use_id"), place)
 
 
 def _anthropic_tool_uses(message: Any) -> Iterator[ToolCall]:
@@ -293,7 +307,7 @@ def _openai_tool_calls(item: Any) -> Iterator[ToolCall]:
     """Go through the tool calls of a body, or a chunk, in OpenAI's shape, which many models have."""
     for at, choice in enumerate(items(item, "choices")):
         place = field(choice, "index")
-        calls = enumerate(items(field(choice, "message", "delta"), "tool_calls"))
+        calls = enumerate(items(first_field(choice, "message", "delta"), "tool_calls"))
         yield from _known(_openai_tool_call(call, at if place is None else place, n) for n, call in calls)
 
 

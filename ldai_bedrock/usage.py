@@ -10,7 +10,7 @@ from typing import Any
 from ldai_core import TokenUsage
 from ldai_core.values import whole_count
 
-__all__ = ["field", "fields", "find_usage", "items", "metrics_in", "read_usage", "usage_in_headers"]
+__all__ = ["field", "fields", "find_usage", "first_field", "items", "metrics_in", "read_usage", "usage_in_headers"]
 
 # The names of counts, of which the first that is there holds. Converse, Nova and Anthropic leave the cached tokens out
 # of their input, and give them beside it; everyone else has them in it.
@@ -21,6 +21,7 @@ _CACHED = (
     ("cacheReadInputTokens", "cache_read_input_tokens", "cacheReadInputTokenCount"),
     ("cacheWriteInputTokens", "cache_write_input_tokens", "cacheWriteInputTokenCount", "cache_creation_input_tokens"),
 )
+_CACHES = frozenset(name for names in _CACHED for name in names)
 _INPUT = ("prompt_tokens", "prompt_token_count", "inputTextTokenCount")
 _OUTPUT = (
     "outputTokens",
@@ -117,13 +118,18 @@ def usage_in_headers(headers: Any) -> TokenUsage | None:
     )
 
 
-def field(value: Any, *names: str) -> Any:
-    """Find a field of a dict or an object, by the first of its names under which there is anything."""
+def field(value: Any, name: str) -> Any:
+    """Find a field of a dict or an object."""
     if value is None:
         return None
-    is_mapping = isinstance(value, (dict, Mapping))  # most are dicts, which are told sooner
+    # Most are dicts, which are told sooner.
+    return value.get(name) if isinstance(value, (dict, Mapping)) else getattr(value, name, None)
+
+
+def first_field(value: Any, *names: str) -> Any:
+    """Find a field by the first of its names under which there is anything."""
     for name in names:
-        found = value.get(name) if is_mapping else getattr(value, name, None)
+        found = field(value, name)
         if found is not None:
             return found
     return None
@@ -143,7 +149,7 @@ def items(value: Any, name: str) -> list[Any]:
 
 def _count(usage: Any, names: tuple[str, ...]) -> Any:
     """Find a count by one of its names: one that is a number, or else whatever is there."""
-    found = field(usage, *names)
+    found = first_field(usage, *names)
     if found is None or whole_count(found) is not None:
         return found
     return next((each for each in (field(usage, name) for name in names) if whole_count(each) is not None), found)
@@ -153,4 +159,6 @@ def _with_cached(uncached: Any, usage: Any) -> Any:
     count = whole_count(uncached)
     if count is None:
         return uncached  # which is then no count, and dropped
-    return count + sum(whole_count(field(usage, *names)) or 0 for names in _CACHED)
+    if isinstance(usage, dict) and _CACHES.isdisjoint(usage):
+        return count
+    return count + sum(whole_count(first_field(usage, *names)) or 0 for names in _CACHED)
