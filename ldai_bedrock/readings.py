@@ -281,8 +281,11 @@ def _has_failed(item: Any) -> bool:
 
 def _tool_uses(message: Any) -> Iterator[ToolCall]:
     """Go through the tools that a message in Converse's shape asks for."""
-    blocks = enumerate(items(message, "content"))
-    return _known(_tool_use(first_field(block, "toolUse", "tool_use"), at) for at, block in blocks)
+    for at, block in enumerate(items(message, "content")):
+        tool_use = first_field(block, "toolUse", "tool_use")
+        tool_call = None if tool_use is None else _tool_use(tool_use, at)
+        if tool_call is not None:
+            yield tool_call
 
 
 def _tool_use(tool_use: Any, place: object) -> ToolCall | None:

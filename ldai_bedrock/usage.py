@@ -73,8 +73,7 @@ def read_usage(usage: Any) -> TokenUsage | None:
         return None
     input_ = _count(usage, _UNCACHED)
     input_ = _count(usage, _INPUT) if input_ is None else _with_cached(input_, usage)
-    output = _count(usage, _OUTPUT)
-    total = _count(usage, _TOTAL)
+    output, total = _count(usage, _OUTPUT), _count(usage, _TOTAL)
     if input_ is None and output is None and total is None:
         return None
     return TokenUsage(total=total, input=input_, output=output)
@@ -149,10 +148,14 @@ def items(value: Any, name: str) -> list[Any]:
 
 def _count(usage: Any, names: tuple[str, ...]) -> Any:
     """Find a count by one of its names: one that is a number, or else whatever is there."""
-    found = first_field(usage, *names)
-    if found is None or whole_count(found) is not None:
-        return found
-    return next((each for each in (field(usage, name) for name in names) if whole_count(each) is not None), found)
+    first = None
+    for name in names:
+        found = field(usage, name)
+        if found is not None:
+            if whole_count(found) is not None:
+                return found
+            first = found if first is None else first
+    return first
 
 
 def _with_cached(uncached: Any, usage: Any) -> Any:

@@ -53,39 +53,20 @@ class Run:
     Raises TypeError for a source of any other kind, and RuntimeError when it is entered a second time.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_ask",
-        "_asked",
-        "_began",
-        "_calls",
-        "_closed_ns",
-        "_entered",
-        "_failed",
-        "_first_output_ns",
-        "_lock",
-        "_open_calls",
-        "_outer",
-        "_process",
-        "_reported",
-        "_start_ns",
-        "_tokens_sent",
-        "_tracker",
-        "_warned",
-    )
+    # What is so until it is not.
+    _tracker: AIConfigTracker | None = None
+    _open_calls = 0
+    _asked = _began = _entered = _failed = _reported = _tokens_sent = False
+    _first_output_ns: int | None = None
+    _closed_ns: int | None = None
 
     def __init__(self, source: Source) -> None:
         self._outer = source if isinstance(source, Run) else None
         self._ask = _asking(source)
-        self._tracker: AIConfigTracker | None = None
         # Reentrant, for a collection inside it may run a finaliser of the application that reads on.
         self._lock = RLock()
         self._process = os.getpid()
         self._calls: list[Call] = []
-        self._open_calls = 0
-        self._asked = self._began = self._entered = self._failed = self._reported = self._tokens_sent = False
-        self._first_output_ns: int | None = None
-        self._closed_ns: int | None = None
         self._warned: dict[str, object] = {}
         self._start_ns = perf_counter_ns()
 
@@ -113,7 +94,12 @@ class Run:
         GeneratorExit, by which a generator learns that its consumer has left, is a success. `at_ns`, by
         `time.perf_counter_ns()`, is when the run was over, if not now.
         """
-        _end(self._close, at_ns, failed=_is_failure(error))
+        at_ns = perf_counter_ns() if at_ns is None else at_ns
+        failed = _is_failure(error)
+        if collecting():  # where no lock may be taken
+            defer(partial(self._close, at_ns, failed=failed))
+        else:
+            self._close(at_ns, failed=failed)
 
     def __enter__(self) -> Self:
         with self._lock:
@@ -257,13 +243,12 @@ class Call:
     Made by `Run.call()`. Tell it everything that is read with `observe`, and say when it is over with `end`.
     """
 
-    __slots__ = ("_ended", "_failed", "_refused", "_resumed", "_run", "_sole", "_tally")
+    _ended = _failed = _resumed = False
 
     def __init__(self, run: Run, *, sole: bool = False, refused: bool = False) -> None:
         self._run = run
         self._sole = sole
         self._refused = refused
-        self._ended = self._failed = self._resumed = False
         self._tally = Tally()
 
     def observe(self, reading: Reading) -> None:
@@ -279,7 +264,8 @@ class Call:
             with run._lock:
                 if cleaned.output and run._first_output_ns is None and run._closed_ns is None:
                     run._first_output_ns = at_ns
-                self._failed = self._failed or cleaned.failed
+                if cleaned.failed:
+                    self._failed = True
                 self._resumed = self._ended
                 self._tally.add(cleaned)
             for fault in faults:
@@ -307,7 +293,11 @@ class Call:
         Nothing but this: when a loop over a stream was broken off and is resumed, tokens and tool calls that the run
         has not reported yet are reported at its second end. GeneratorExit is a consumer that has left: no failure.
         """
-        _end(self._end, None, failed=_is_failure(error))
+        at_ns, failed = perf_counter_ns(), _is_failure(error)
+        if collecting():  # where no lock may be taken
+            defer(partial(self._run._call_ended, self, at_ns, failed=failed))
+        else:
+            self._run._call_ended(self, at_ns, failed=failed)
 
     def withdraw(self) -> None:
         """Take back a request, which was not made after all, or of whose end nobody will learn.
@@ -322,15 +312,12 @@ class Call:
     def abandon(self) -> None:
         """End the request from a finaliser: safe wherever a garbage collection may happen."""
         if self._resumed or not self._ended:
-            defer(partial(self._end, perf_counter_ns(), failed=False))
+            defer(partial(self._run._call_ended, self, perf_counter_ns(), failed=False))
 
     def lose(self, error: Exception) -> None:
         """Give up this call's tokens, because reading them raised `error`; that costs one warning a run."""
         self._tally.unreadable = True
         self._run._warn("read", f"reading what the provider sent raised {type(error).__name__}; its tokens are lost")
-
-    def _end(self, at_ns: int, *, failed: bool) -> None:
-        self._run._call_ended(self, at_ns, failed=failed)
 
 
 Source = TracksRuns | Callable[[], AIConfigTracker] | AIConfigTracker | Run
@@ -357,12 +344,3 @@ def _asking(source: Source) -> Callable[[], object]:
 
 def _is_failure(error: BaseException | None) -> bool:
     return error is not None and not isinstance(error, GeneratorExit)
-
-
-def _end(end: Callable[..., None], at_ns: int | None, *, failed: bool) -> None:
-    """End now, or, where a garbage collection is going on and no lock may be taken, soon; it counts from now."""
-    at_ns = perf_counter_ns() if at_ns is None else at_ns
-    if collecting():
-        defer(partial(end, at_ns, failed=failed))
-    else:
-        end(at_ns, failed=failed)

@@ -271,11 +271,12 @@ def is_stream(result: object) -> bool:
 
     A mock of the standard library's answers to both, and stands for a response in the tests of applications.
     """
-    return _is_stream_class(type(result))
+    kind: Any = type(result)
+    return _is_stream_class(kind)
 
 
 @lru_cache(maxsize=256)
-def _is_stream_class(kind: type) -> bool:
+def _is_stream_class(kind: Any) -> bool:
     """Asked once of a class: those of pydantic answer for attributes that they lack, and take their time."""
     return (hasattr(kind, "__next__") or hasattr(kind, "__anext__")) and kind.__module__ != "unittest.mock"
 

@@ -76,6 +76,19 @@ def read_chat_completion(response: Any) -> Reading:
     `error`, as OpenRouter has it.
     Source: https://platform.openai.com/docs/api-reference/chat/object
     """
+    try:  # most are one text and its usage, and cost no more than it takes to see that
+        (choice,) = response.choices
+        message, usage = choice.message, response.usage
+        prompt, completion = usage.prompt_tokens, usage.completion_tokens
+        if (
+            type(prompt) is type(completion) is int
+            and choice.finish_reason != "error"
+            and message.tool_calls is None
+            and message.function_call is None
+        ):
+            return Reading(TokenUsage(usage.total_tokens, prompt, completion))
+    except (AttributeError, TypeError, ValueError):
+        pass
     choices = _items(response, "choices")
     return Reading(
         usage=read_usage(_get(response, "usage")),
