@@ -22,9 +22,10 @@ def check_type(name: str, value: T, kind: Any, expected: str) -> T:
 
 def check_text(name: str, value: str) -> str:
     """Return a non-empty string, or raise TypeError or ValueError."""
-    if isinstance(value, str) and value:
+    if type(value) is str and value:
         return value
-    check_type(name, value, str, "a non-empty string")
+    if check_type(name, value, str, "a non-empty string"):  # of a class of its own
+        return value
     raise ValueError(f"{name}: expected a non-empty string, got {value!r}")
 
 

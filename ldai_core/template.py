@@ -188,6 +188,8 @@ class _Lookup:
 
     def _data(self, value: Any) -> Any:
         """Turn a value into data: nothing that the engine would call, or loop over unless it is a list."""
+        if type(value) is str:
+            return value
         if callable(value):
             return None
         if isinstance(value, _DATA):
@@ -198,18 +200,18 @@ class _Lookup:
 
 
 def _find(scope: Any, scopes: Sequence[Any], name: str) -> Any:
-    first, *rest = name.split(".")
+    first, dot, rest = name.partition(".")
     found = _step(scope, first)
     outward = iter(reversed(scopes))
     while found is _MISSING and (candidate := next(outward, _MISSING)) is not _MISSING:
         found = _step(candidate, first)
-    for part in rest:
+    for part in rest.split(".") if dot else ():
         found = _step(found, part)
     return found
 
 
 def _step(value: Any, name: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # most are dicts, which are told sooner
         return value.get(name, _MISSING)
     if isinstance(value, (list, tuple)) and name.isascii() and name.isdigit() and len(name) <= _INDEX_DIGITS:
         index = int(name)

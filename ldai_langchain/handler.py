@@ -27,12 +27,11 @@ from ldai_langchain.trees import Tree, Trees, key_of
 from ldai_langchain.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from uuid import UUID
 
     from typing_extensions import Self
 
-    from ldai_core import Reading
     from ldai_core.run import Source
     from ldai_langchain.trees import Key
 
@@ -110,7 +109,9 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         For the end of a program: it waits until the endings that were left to a thread are reported, too. The handler
         can be used afterwards.
         """
-        self._break_off(self._here().clear())
+        trees = self._here().clear()
+        if trees:
+            self._break_off(trees)
         settle()
 
     def on_chat_model_start(self, *_args: Any, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any) -> None:
@@ -123,11 +124,15 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
 
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **_kwargs: Any) -> None:
         """Look for the first output in a chunk, of the first generation of LangChain's streams."""
-        self._hear(run_id, read_token, token, chunk)
+        model_call = self._trees.hear(key_of(run_id))
+        if model_call is not None:
+            model_call.hear(read_token, token, chunk)
 
     def on_stream_event(self, event: Any, *, run_id: UUID, **_kwargs: Any) -> None:
         """Look for the first output in an event, of the second generation."""
-        self._hear(run_id, read_stream_event, event)
+        model_call = self._trees.hear(key_of(run_id))
+        if model_call is not None:
+            model_call.hear(read_stream_event, event)
 
     def on_llm_end(self, response: Any, *, run_id: UUID, **_kwargs: Any) -> None:
         """End a model's call, with its tokens and tool calls."""
@@ -199,7 +204,9 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
             tree = Tree(key, Run(source_here(self, self._source)))
             if not is_call:  # which is watched itself
                 tree.watch = Watch(run_id, partial(self._end_now, key, None), briefly=True)
-            self._break_off(trees.plant(tree))
+            uprooted = trees.plant(tree)
+            if uprooted:
+                self._break_off(uprooted)
         return tree
 
     def _start_call(
@@ -219,18 +226,13 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         if tree.calls.get(key) is not model_call:  # broken off while its tracker was made
             model_call.end(CancelledError(), None)
 
-    def _hear(self, run_id: UUID, read: Callable[..., Reading], *items: Any) -> None:
-        model_call = self._here().hear(key_of(run_id))
-        if model_call is not None:
-            model_call.hear(read, *items)
-
     def _end(self, run_id: UUID, error: BaseException | None = None, response: Any = None) -> None:
         """End a run; soon, where a garbage collection is going on: finalisers of LangChain's generators get here."""
-        end = partial(self._end_now, key_of(run_id), response, error, perf_counter_ns())
+        key, at_ns = key_of(run_id), perf_counter_ns()
         if collecting():
-            defer(end)
+            defer(partial(self._end_now, key, response, error, at_ns))
         else:
-            end()
+            self._end_now(key, response, error, at_ns)
 
     def _end_now(self, key: Key, response: Any, error: BaseException | None, at_ns: int) -> None:
         failure = failure_of(error)
@@ -244,8 +246,7 @@ class LaunchDarklyCallbackHandler(BaseCallbackHandler):
         """End trees whose end did not come: as errors, for nobody knows."""
         for tree in trees:
             tree.break_off(TimeoutError())
-        if trees:
-            _log.warning("%d AI runs were broken off, because their end did not come.", len(trees))
+        _log.warning("%d AI runs were broken off, because their end did not come.", len(trees))
 
 
 def _parent_in_context() -> object:

@@ -25,14 +25,14 @@ _hinted: dict[str, object] = {}  # once per process
 class ModelCall:
     """A model's call, with what LangChain said of it at its start."""
 
-    __slots__ = ("_call", "_kind", "_said", "_structured", "_watch")
+    __slots__ = ("_call", "_kind", "_structured", "_watch", "said")
 
     def __init__(self, start: Mapping[str, Any], watch: Watch) -> None:
         params = start.get("invocation_params")
         self._kind = str(params.get("_type")) if isinstance(params, dict) else ""
         self._structured = structured_output_tools(start.get("options"), params)
         self._call: Call | None = None
-        self._said = False
+        self.said = False  # its first output was heard, and so nothing more need be
         self._watch = watch
 
     def begin(self, run: Run) -> None:
@@ -42,8 +42,8 @@ class ModelCall:
     def hear(self, read: Callable[..., Reading], *items: Any) -> None:
         """Take in a chunk or an event; they are read until there is output in one."""
         self._watch.heard = True
-        if self._call is not None and not self._said:
-            self._said = self._call.read(lambda given: read(*given), items).output
+        if self._call is not None:
+            self.said = self._call.read(lambda given: read(*given), items).output
 
     def end(self, failure: BaseException | None, response: Any, *, whole: bool = False) -> None:
         """End the call, with what it brought: the `whole` answer, or what had come until it failed or was left.
@@ -55,8 +55,8 @@ class ModelCall:
             return
         if response is not None:
             reading = self._call.read(partial(read_result, structured=self._structured), response)
-            unread = reading is NOTHING or is_counted_elsewhere(response)
-            if whole and reading.usage is None and not unread:
+            unread = reading is NOTHING  # which was said already
+            if whole and reading.usage is None and not unread and not is_counted_elsewhere(response):
                 self._hint()
         self._call.end(failure)
 

@@ -17,9 +17,11 @@ def failure_of(error: BaseException | None) -> BaseException | None:
     do. The error itself is not kept: its traceback holds the frames of the call, and all that is in them.
     Source: https://reference.langchain.com/python/langgraph/errors/
     """
+    if error is None:
+        return None
     bubbling = getattr(sys.modules.get("langgraph.errors"), "GraphBubbleUp", None)
     left = isinstance(error, GeneratorExit) or (isinstance(bubbling, type) and isinstance(error, bubbling))
-    return None if error is None or left else Exception()
+    return None if left else Exception()
 
 
 def was_left(error: BaseException) -> bool:

@@ -49,15 +49,22 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
     message's `usage_metadata`, `generation_info`, `response_metadata`; and if no prompt has any, from `llm_output`.
     A prompt answered by LangChain's own cache has no tokens. Any: LangChain hands on whatever an integration makes.
     """
-    prompts = [_list(prompt) for prompt in _list(getattr(result, "generations", None))]
-    usages = [usage for prompt in prompts if (usage := _prompt_usage(prompt)) is not None]
-    shared = None if is_counted_elsewhere(result) else find_usage(getattr(result, "llm_output", None))
-    usage = (sum_usages(usages) or _NO_TOKENS) if usages else shared
-    called = [call for prompt in prompts for candidate in prompt for call in _tool_calls(candidate)]
-    return Reading(
-        usage=usage,
-        tool_calls=tuple(call for call in called if (call if isinstance(call, str) else call.name) not in structured),
-    )
+    usages: list[TokenUsage] = []
+    called: list[str | ToolCall] = []
+    for prompt in _list(getattr(result, "generations", None)):
+        candidates = _list(prompt)
+        usage = _prompt_usage(candidates)
+        if usage is not None:
+            usages.append(usage)
+        for candidate in candidates:
+            called += _tool_calls(candidate)
+    if usages:
+        usage = sum_usages(usages) or _NO_TOKENS
+    else:
+        usage = None if is_counted_elsewhere(result) else find_usage(getattr(result, "llm_output", None))
+    if structured:
+        called = [call for call in called if (call if isinstance(call, str) else call.name) not in structured]
+    return Reading(usage=usage, tool_calls=tuple(called))
 
 
 def is_counted_elsewhere(result: Any) -> bool:
@@ -108,21 +115,24 @@ def _tool_name(tool: object) -> Any:
 def _prompt_usage(candidates: list[Any]) -> TokenUsage | None:
     messages = [getattr(candidate, "message", None) for candidate in candidates]
     counted = [getattr(message, "usage_metadata", None) for message in messages]
-    if any(_is_from_cache(counts) for counts in counted):
-        return _NO_TOKENS
-    infos = [getattr(candidate, "generation_info", None) for candidate in candidates]
-    metadata = [getattr(message, "response_metadata", None) for message in messages]
-    found = chain(map(read_usage, counted), map(find_usage, infos), map(find_usage, metadata))
-    usage = next((usage for usage in found if usage is not None), None)
-    if usage is not None and usage.total is None and usage.input is not None and usage.output is not None:
-        return TokenUsage(usage.input + usage.output, usage.input, usage.output)  # here already, as prompts are summed
-    return usage
+    for counts in counted:
+        if _is_from_cache(counts):
+            return _NO_TOKENS
+    infos = (getattr(candidate, "generation_info", None) for candidate in candidates)
+    metadata = (getattr(message, "response_metadata", None) for message in messages)
+    for usage in chain(map(read_usage, counted), map(find_usage, infos), map(find_usage, metadata)):
+        if usage is None:
+            continue
+        if usage.total is None and usage.input is not None and usage.output is not None:  # here, as prompts are summed
+            return TokenUsage(usage.input + usage.output, usage.input, usage.output)
+        return usage
+    return None
 
 
 def _is_from_cache(counts: object) -> bool:
     """Tell a hit in LangChain's cache, which leaves the old counts and says that they cost nothing."""
     cost = _get(counts, "total_cost")
-    return isinstance(cost, (int, float)) and not isinstance(cost, bool) and cost == 0
+    return cost is not None and isinstance(cost, (int, float)) and not isinstance(cost, bool) and cost == 0
 
 
 def _tool_calls(candidate: Any) -> list[str | ToolCall]:
@@ -143,7 +153,8 @@ def _tool_calls(candidate: Any) -> list[str | ToolCall]:
 
 
 def _get(mapping: object, key: str) -> Any:
-    return mapping.get(key) if isinstance(mapping, Mapping) else None
+    # None, and then dicts, are told sooner.
+    return mapping.get(key) if mapping is not None and isinstance(mapping, (dict, Mapping)) else None
 
 
 def _list(value: object) -> list[Any]:

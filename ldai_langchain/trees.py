@@ -65,7 +65,7 @@ class Trees:
         # Reentrant, for a collection inside it may run a finaliser that gets here.
         self._lock = RLock()
         self._tree_of: dict[Key, Tree] = {}
-        self._open: OrderedDict[Key, Tree] = OrderedDict()  # the one that was active last stands last
+        self._open: OrderedDict[Key, Tree] = OrderedDict()  # the one that was placed last stands last
 
     def __len__(self) -> int:
         return len(self._tree_of)
@@ -89,12 +89,12 @@ class Trees:
         uprooted: list[Tree] = []
         with self._lock:
             self._tree_of[tree.root] = self._open[tree.root] = tree
-            for _ in range(_AT_A_TIME):
+            while self._open and len(uprooted) < _AT_A_TIME:
                 oldest = next(iter(self._open.values()))
-                if len(self._open) <= self._max_open and not self._is_idle(oldest.placed_ns):
+                if len(self._open) <= self._max_open and not self._is_idle(oldest):
                     break
-                if oldest.active_ns > oldest.placed_ns and not self._is_idle(oldest.active_ns):
-                    self._place(oldest)  # it was heard of since
+                if oldest.active_ns > oldest.placed_ns:  # it was heard of since, and others were not
+                    self._place_anew()
                     continue
                 self._forget(oldest)
                 uprooted.append(oldest)
@@ -107,13 +107,17 @@ class Trees:
                 tree.calls[key] = model_call
 
     def hear(self, key: Key) -> ModelCall | None:
-        """Note that something came of a model's call, and return it; None if it is not open."""
-        # Without the lock, and where it stands: what comes with every token only says when.
+        """Note that something came of a model's call, and return it; None if it is not open, or is heard no more.
+
+        Without the lock, and also in the child of a fork: what comes with every token only says when.
+        """
         tree = self._tree_of.get(key)
         model_call = None if tree is None else tree.calls.get(key)
         if tree is None or model_call is None:
             return None
         tree.active_ns = perf_counter_ns()
+        if model_call.said:
+            return None
         if tree.watch is not None:
             tree.watch.heard = True
         return model_call
@@ -127,11 +131,11 @@ class Trees:
             tree = self._tree_of.get(key)
             if tree is None:
                 return None, None
-            self._touch(tree)
             model_call = tree.calls.pop(key, None)
             if key == tree.root and tree.outcome is None:
                 tree.outcome = (error, at_ns)
             if tree.outcome is None or tree.calls:
+                self._touch(tree)
                 return model_call, None
             self._forget(tree)
             return model_call, tree
@@ -152,8 +156,12 @@ class Trees:
         tree.placed_ns = tree.active_ns
         self._open.move_to_end(tree.root)
 
-    def _is_idle(self, since_ns: int) -> bool:
-        return perf_counter_ns() - since_ns > self._max_idle_ns
+    def _place_anew(self) -> None:
+        for tree in sorted(self._open.values(), key=lambda tree: tree.active_ns):
+            self._place(tree)
+
+    def _is_idle(self, tree: Tree) -> bool:
+        return perf_counter_ns() - tree.placed_ns > self._max_idle_ns
 
     def _forget(self, tree: Tree) -> None:
         del self._open[tree.root]

@@ -53,6 +53,8 @@ _CACHED = (
     ),
 )
 
+_CACHES = frozenset(name for names in _CACHED for name in names)
+
 # Where counts stand in a message's metadata, in generation info and in `llm_output`: the first that has some.
 _PLACES = (
     "usage_metadata",
@@ -66,7 +68,7 @@ _PLACES = (
 
 def find_usage(metadata: object) -> TokenUsage | None:
     """Find the counts in what an integration says beside its answer: in one of the usual places, or right there."""
-    if not metadata or not isinstance(metadata, Mapping):
+    if not metadata or not isinstance(metadata, (dict, Mapping)):
         return None
     for place in _PLACES:
         usage = read_usage(metadata.get(place))
@@ -78,15 +80,17 @@ def find_usage(metadata: object) -> TokenUsage | None:
 
 def read_usage(counts: object) -> TokenUsage | None:
     """Read counts in whatever spelling; None where there are none."""
-    if not counts or not isinstance(counts, Mapping):
+    if not counts or not isinstance(counts, (dict, Mapping)):
         return None
     input_ = _first(counts, _INPUT)
     output = _first(counts, _OUTPUT)
     total = _first(counts, _TOTAL)
     if input_ is None and output is None and total is None:
         return None
-    if input_ is not None and _first(counts, _UNCACHED) is not None:
-        input_ += sum(_first(counts, names) or 0 for names in _CACHED)
+    # Mostly there are none, which is soon seen.
+    if input_ is not None and not _CACHES.isdisjoint(counts) and _first(counts, _UNCACHED) is not None:
+        for names in _CACHED:
+            input_ += _first(counts, names) or 0
     return TokenUsage(total, input_, output)
 
 

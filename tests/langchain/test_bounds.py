@@ -63,6 +63,20 @@ def test_by_count(config: AIConfig, recorded: RecordingClient, caplog: pytest.Lo
     assert [record.getMessage() for record in caplog.records] == [f"1 {BROKEN_OFF}"]
 
 
+def test_in_the_order_they_were_heard(config: AIConfig, recorded: RecordingClient) -> None:
+    """LC14: of several that were heard since they began, the oldest is the one that was heard first."""
+    handler = LaunchDarklyCallbackHandler(config, max_open_runs=2)
+    first, second = begin(handler), begin(handler, ScriptedChat(turns=(Turn(usage=(1, 1)),)))
+    next(second)
+    next(first)
+    third = begin(handler)
+    assert told_by_now(recorded) in (FAILED, FAILED_LATE)
+    for stream in (first, second, third):
+        list(stream)
+    assert [run.success for run in recorded.runs] == [False, True, True]
+    assert sorted(run.tokens.total for run in recorded.runs if run.tokens) == [12, 12]
+
+
 def test_the_one_that_was_active_last(config: AIConfig, recorded: RecordingClient) -> None:
     """LC14: the oldest is the one of which nothing was heard for longest."""
     handler = LaunchDarklyCallbackHandler(config, max_open_runs=2)
