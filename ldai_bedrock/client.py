@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ldai_bedrock.answer import follow_any, follow_body_in, follow_events_in, follow_response
 from ldai_core import Run
-from ldai_core.stream import measure, measure_async
+from ldai_core.stream import measure, measure_async, measure_ordinary
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -87,7 +87,8 @@ async def track_bedrock_converse_metrics_async(tracker: Source, func: Callable[[
 
 def _measured(client: Any, name: str, source: Source) -> Callable[..., Any]:
     follow = _OPERATIONS[name]
-    begin: Any = measure_async if _is_async(client) or iscoroutinefunction(getattr(client, name)) else measure
+    is_async = _is_async(client) or iscoroutinefunction(getattr(client, name))
+    begin: Any = measure_async if is_async else measure_ordinary
 
     def measured(*args: Any, **kwargs: Any) -> Any:
         operation = getattr(client, name)  # as it is now, for it may have been replaced

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from ldai_core.values import whole_count
+from ldai_core.values import LARGEST, whole_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -87,9 +87,15 @@ RECORDED = {
 }
 
 
+_WHOLE = range(LARGEST + 1)
+
+
 def clean_usage(usage: TokenUsage) -> tuple[TokenUsage, list[str]]:
     """Drop the counts that are no whole numbers >= 0, and name them."""
-    total, input_, output = whole_count(usage.total), whole_count(usage.input), whole_count(usage.output)
+    total, input_, output = usage.total, usage.input, usage.output
+    if type(total) is type(input_) is type(output) is int and total in _WHOLE and input_ in _WHOLE and output in _WHOLE:
+        return usage, []  # as most are
+    total, input_, output = whole_count(total), whole_count(input_), whole_count(output)
     if total is usage.total and input_ is usage.input and output is usage.output:
         return usage, []
     cleaned = TokenUsage(total, input_, output)

@@ -31,6 +31,7 @@ __all__ = [
     "is_within",
     "measure",
     "measure_async",
+    "measure_ordinary",
     "read_whole",
     "track_metrics_of",
     "track_metrics_of_async",
@@ -327,12 +328,19 @@ def measure(source: Source, func: Callable[[], T], follow: Follow) -> T:
     """Call `func` as one request; `follow` is given its call and what it returned, and measures that."""
     if iscoroutinefunction(func):
         return measure_async(source, func, follow)  # type: ignore[return-value]  # a coroutine, as func's is
+    return measure_ordinary(source, func, follow)
+
+
+def measure_ordinary(source: Source, func: Callable[[], T], follow: Follow) -> T:
+    """Call `func`, of which it is known that it is an ordinary function, like `measure`; it may return an awaitable."""
     call = begin_call(source)
     try:
         result = func()
     except BaseException as error:
         call.end(error)
         raise
+    if type(result) is dict:  # as AWS answers; asking what else it may be takes long
+        return follow(call, result)  # type: ignore[no-any-return]  # it, or its double
     if iscoroutine(result):  # which has not begun yet, and may never do
         call.withdraw()
         return measure_async(source, lambda: result, follow)  # type: ignore[return-value]  # likewise
