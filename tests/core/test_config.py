@@ -444,3 +444,17 @@ def test_a_tracker_is_not_resumed_without_a_context(context: Any) -> None:
     token = configure().create_tracker().resumption_token
     with pytest.raises(TypeError, match="context"):
         AIClient(FakeLDClient()).create_tracker(token, context)
+
+
+class Named(str):
+    """A string of a class of its own, as enumerations of names are."""
+
+    __slots__ = ()
+
+
+def test_a_key_of_a_class_of_its_own() -> None:
+    """R1: whatever is a string is a key, unless it is empty."""
+    client = AIClient(FakeLDClient({"my-config": SERVED}))
+    assert client.completion_config(Named("my-config"), CONTEXT).enabled
+    with pytest.raises(ValueError, match="non-empty string"):
+        client.completion_config(Named(""), CONTEXT)

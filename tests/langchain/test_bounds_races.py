@@ -6,12 +6,15 @@ import copy
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import pytest
+
 from ldai_core import Run
 from ldai_core.endings import settle
 from ldai_langchain.model_call import ModelCall
+from ldai_langchain.readings import read_token
 from ldai_langchain.trees import Tree, Trees
 from ldai_langchain.watch import Watch
-from tests.expected import told
+from tests.expected import SUCCESS, duration, first_token, told
 from tests.langchain.models import ScriptedChat
 from tests.langchain.test_bounds import HOUR_MS, begin, clock
 from tests.langchain.ways import ask
@@ -66,3 +69,24 @@ def test_copies(handler: LaunchDarklyCallbackHandler) -> None:
     """LC16: a copy of what holds the handler goes on with the same one, which knows what is open."""
     assert copy.copy(handler) is handler
     assert copy.deepcopy({"callbacks": [handler]})["callbacks"][0] is handler
+
+
+def test_heard_before_it_begins(config: AIConfig, recorded: RecordingClient) -> None:
+    """LC1: what comes of a call whose tracker is still being made is no part of it."""
+    model_call = ModelCall({}, Watch(uuid4(), lambda *_: None))
+    model_call.hear(read_token, "Hel", None)
+    assert not model_call.said
+    model_call.begin(Run(config))
+    model_call.hear(read_token, "lo", None)
+    assert model_call.said
+    model_call.end(None, None)
+    assert told(recorded) == []  # for its run is not over
+
+
+@pytest.mark.parametrize("run_id", [7, "seven"])
+def test_an_id_that_cannot_tell(handler: LaunchDarklyCallbackHandler, recorded: RecordingClient, run_id: Any) -> None:
+    """LC1: an application may call the handler by itself, with ids of any kind."""
+    handler.on_chat_model_start({}, [[]], run_id=run_id)
+    handler.on_llm_new_token("Hello", run_id=run_id)
+    handler.on_llm_end(None, run_id=run_id)
+    assert told(recorded) == [duration(), first_token(), SUCCESS]
