@@ -99,8 +99,6 @@ class Answer:
         return stream is not None and is_reading(stream)
 
     def _read(self, whole: Any) -> None:
-        if self._was_read:
-            return
         self._was_read = True
         if not self._api.text and isinstance(whole, (str, bytes, list)):
             self._read_text(whole)
