@@ -16,10 +16,9 @@ import sys
 from typing import Any
 
 from benchmarks.measuring import LONG, SHORT, Pace, measure_area
-from benchmarks.report import is_over, lines_of_curves, lines_of_rows, write
+from benchmarks.report import is_grossly_over, is_over, lines_of_curves, lines_of_rows, write
 
 AREAS = ("chat", "chunks", "chains", "converse", "tracker", "imports", "crowds", "growth")
-GROSS = 2
 
 
 def main() -> int:
@@ -41,7 +40,7 @@ def main() -> int:
         print("", *lines_of_curves(curves), sep="\n")
     if asked.write:
         write(rows, curves)
-    over = [each[0] for each in rows if is_over(each, GROSS if asked.short else 1)]
+    over = [each[0] for each in rows if (is_grossly_over if asked.short else is_over)(each)]
     for row in over:
         print(f"over its bound: {row.area}, {row.what}", file=sys.stderr)
     return int(bool(over))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.growth import Curve
     from benchmarks.measuring import Row
 
-__all__ = ["is_over", "lines_of_curves", "lines_of_rows", "write"]
+__all__ = ["is_grossly_over", "is_over", "lines_of_curves", "lines_of_rows", "write"]
 
 DOCS = Path(__file__).parents[1] / "docs"
 PACKAGES = (
@@ -28,12 +28,19 @@ PACKAGES = (
     "langchain-core",
 )
 FLAT = 0.1  # the exponent up to which a curve is called flat
+GROSS = 2  # how many times over its bound a regression is
 
 
-def is_over(runs: Sequence[Row], factor: float = 1) -> bool:
-    """Say whether the median of several measurements of a row exceeds its bound so many times over."""
+def is_over(runs: Sequence[Row]) -> bool:
+    """Say whether the median of several measurements of a row exceeds its bound."""
     at_most = runs[0].at_most
-    return at_most is not None and median(row.ours for row in runs) > factor * at_most
+    return at_most is not None and median(row.ours for row in runs) > at_most
+
+
+def is_grossly_over(runs: Sequence[Row]) -> bool:
+    """Say whether it exceeds its bound twice over, and not by chance: two standard errors are left to that."""
+    at_most = runs[0].at_most
+    return at_most is not None and median(row.ours - 2 * row.error for row in runs) > GROSS * at_most
 
 
 def lines_of_rows(rows: Iterable[Sequence[Row]]) -> list[str]:
