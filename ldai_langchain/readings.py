@@ -12,7 +12,7 @@ from typing import Any
 
 from ldai_core import Reading, TokenUsage, ToolCall
 from ldai_core.reading import NOTHING, OUTPUT, sum_usages
-from ldai_langchain.usage import find_usage, read_usage
+from ldai_langchain.usage import find_usage, plain_usage, read_usage
 
 __all__ = ["is_counted_elsewhere", "read_result", "read_stream_event", "read_token", "structured_output_tools"]
 
@@ -49,6 +49,19 @@ def read_result(result: Any, structured: frozenset[str] = frozenset()) -> Readin
     message's `usage_metadata`, `generation_info`, `response_metadata`; and if no prompt has any, from `llm_output`.
     A prompt answered by LangChain's own cache has no tokens. Any: LangChain hands on whatever an integration makes.
     """
+    try:  # most are one text and its usage, and cost no more than it takes to see that
+        ((generation,),) = result.generations
+        message = generation.message
+        usage = plain_usage(message.usage_metadata)
+        if (
+            usage is not None
+            and not message.tool_calls
+            and not message.invalid_tool_calls
+            and not message.additional_kwargs.get("function_call")
+        ):
+            return Reading(usage)
+    except (AttributeError, TypeError, ValueError):
+        pass
     usages: list[TokenUsage] = []
     called: list[str | ToolCall] = []
     for prompt in _list(getattr(result, "generations", None)):

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ldai_core import TokenUsage
+from ldai_core.metrics import clean_usage
 from ldai_core.values import whole_count
 
-__all__ = ["find_usage", "read_usage"]
+__all__ = ["find_usage", "plain_usage", "read_usage"]
 
 # The names of counts, of which the first that is one holds. Where LangChain counts itself the names are the first:
 # https://reference.langchain.com/python/langchain_core/messages/#langchain_core.messages.ai.UsageMetadata .
@@ -54,6 +55,7 @@ _CACHED = (
 )
 
 _CACHES = frozenset(name for names in _CACHED for name in names)
+_UNUSUAL = _CACHES | {"total_cost"}  # by which LangChain marks what its cache has answered
 
 # Where counts stand in a message's metadata, in generation info and in `llm_output`: the first that has some.
 _PLACES = (
@@ -64,6 +66,17 @@ _PLACES = (
     "amazon-bedrock-invocationMetrics",
     "metrics",
 )
+
+
+def plain_usage(counts: Any) -> TokenUsage | None:
+    """Read LangChain's own counts where they are as they should be, and stand for themselves; else None."""
+    if type(counts) is not dict or not _UNUSUAL.isdisjoint(counts):
+        return None
+    total, input_, output = counts.get("total_tokens"), counts.get("input_tokens"), counts.get("output_tokens")
+    if type(total) is type(input_) is type(output) is int:
+        usage = TokenUsage(total, input_, output)
+        return usage if clean_usage(usage)[0] is usage else None
+    return None
 
 
 def find_usage(metadata: object) -> TokenUsage | None:

@@ -272,3 +272,28 @@ def test_nothing_is_counted_twice(
         given_["usage"] = {**usage_of(input_, output), **details}
     expected = TokenUsage(input_ + output, input_, output)
     assert read_result(chat_result(**given_, candidates=candidates)).usage == expected
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "input_tokens": st.sampled_from([0, 1, 9, *BAD]),
+            "output_tokens": st.sampled_from([0, 1, 3, *BAD]),
+            "total_tokens": st.sampled_from([0, 1, 12, LARGEST, *BAD]),
+            "total_cost": st.sampled_from([0, 0.0, 1, None]),
+            "cache_read_input_tokens": st.sampled_from([0, 4, None]),
+            "input_token_details": st.just({"cache_read": 4}),
+        },
+    ),
+    st.booleans(),
+    st.booleans(),
+)
+def test_the_usual_is_read_like_anything_else(counts: dict[str, Any], calls: bool, twice: bool) -> None:
+    """LC4, LC5: one answer with LangChain's own counts says what it says beside one without any."""
+    message = AIMessage("Hi", tool_calls=[{"name": "search", "args": {}, "id": "1"}] if calls else [])
+    message.usage_metadata = counts  # type: ignore[assignment]  # whatever an integration leaves there
+    answer, other = ChatGeneration(message=message), ChatGeneration(message=AIMessage("Ho"))
+    alone = read_result(LLMResult(generations=[[answer]]))
+    prompts = [[answer, other]] if twice else [[answer], [other]]
+    assert alone == read_result(LLMResult(generations=[list(prompt) for prompt in prompts]))
