@@ -73,7 +73,7 @@ async def test_a_stall(
     way: str,
 ) -> None:
     """BR5, BR16: a read that times out is an error, with the time that was waited; the user may close after it."""
-    client = await make_async_client(read_timeout=0.2)
+    client = await make_async_client(read_timeout=0.5)
     server.script(STALLING_BODY, STALLING_BODY)
     expected, _ = await outcome(client, TO_THE_END[way])
     assert issubclass(expected[0], asyncio.TimeoutError)

@@ -106,7 +106,7 @@ async def test_no_answer(
     operation: str,
 ) -> None:
     """BR4, BR16: an answer that does not come in time is an error, with the time that was waited for it."""
-    wrapped = wrap_bedrock(await make_async_client(read_timeout=0.2), config)
+    wrapped = wrap_bedrock(await make_async_client(read_timeout=0.5), config)
     server.script(SILENT)
     with pytest.raises(ReadTimeoutError):
         await ask(wrapped, operation)
@@ -209,7 +209,7 @@ async def test_a_stall(
     recorded: RecordingClient,
 ) -> None:
     """BR5, BR16: an event that does not come in time is an error, aiohttp's own, after the time that was waited."""
-    wrapped = wrap_bedrock(await make_async_client(read_timeout=0.2), config)
+    wrapped = wrap_bedrock(await make_async_client(read_timeout=0.5), config)
     server.script(Events(events("Hel", "lo"), stall_after=2))
     with pytest.raises(asyncio.TimeoutError, match="Timeout on reading data") as caught:
         await ask(wrapped, "converse_stream")

@@ -161,11 +161,11 @@ async def test_cancelled(
     wrapped = wrap_bedrock(await make_httpx_client(), config)
     server.script(SILENT, STALLING_BODY)
     with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(wrapped.converse(**ASKED), 0.1)
+        await asyncio.wait_for(wrapped.converse(**ASKED), 0.5)
     assert told_by_now(recorded) == FAILED
     body = (await wrapped.invoke_model(**INVOKED))["body"]
     with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(body.read(), 0.1)
+        await asyncio.wait_for(body.read(), 0.5)
     assert told_by_now(recorded) == [*FAILED, *FAILED_AT_A_READ]
     await body.aclose()
     await wrapped.converse(**ASKED)
@@ -176,7 +176,7 @@ async def test_a_stall(
     server: ScriptedBedrock, make_httpx_client: Make, config: AIConfig, recorded: RecordingClient
 ) -> None:
     """BR5, BR16: a read that times out is an error, with the time that was waited for it."""
-    wrapped = wrap_bedrock(await make_httpx_client(read_timeout=0.2), config)
+    wrapped = wrap_bedrock(await make_httpx_client(read_timeout=0.5), config)
     server.script(STALLING_BODY)
     body = (await wrapped.invoke_model(**INVOKED))["body"]
     with pytest.raises(Exception) as caught:  # noqa: PT011  # its name is held below

@@ -118,7 +118,7 @@ def test_a_stall(
 ) -> None:
     """BR5: a read that times out is an error, with the time that was waited for it; the user may go on, once told."""
     server.script(STALLING_BODY, STALLING_BODY)
-    client = make_client(Config(read_timeout=0.2))
+    client = make_client(Config(read_timeout=0.5))
     expected, _ = outcome(client, read)
     assert expected is error
     body = wrap_bedrock(client, config).invoke_model(**INVOKED)["body"]

@@ -253,7 +253,7 @@ def test_initial_response_that_does_not_come(
 ) -> None:
     """BR5, BR12: one that times out is an error, with the time that was waited."""
     server.script(stream_of(operation, "Hel", stall_after=0))
-    stream = begin(wrap_bedrock(make_client(Config(read_timeout=0.2)), config), operation)
+    stream = begin(wrap_bedrock(make_client(Config(read_timeout=0.5)), config), operation)
     with pytest.raises(PoolTimeoutError):
         stream.get_initial_response()
     assert told_by_now(recorded) == [duration(200), ERROR]

@@ -166,7 +166,7 @@ async def test_given_up(
             pass
 
     with pytest.raises(asyncio.TimeoutError):
-        await asyncio.wait_for(consume() if streams else runnable.ainvoke(QUESTION, watched), 0.2)
+        await asyncio.wait_for(consume() if streams else runnable.ainvoke(QUESTION, watched), 0.5)
     gc.collect()  # since 3.12 the call is in the task that goes on: the end is known when its exception is dropped
     await settled()
     assert told(recorded) == (FAILED_LATE if streams else FAILED)

@@ -66,10 +66,10 @@ def test_polling_fails(server: ScriptedOpenAI, wrapped: OpenAI, recorded: Record
     server.script(QUEUED, step, COMPLETED)
     wrapped.responses.create(**BACKGROUND)
     if error is None:
-        responses.retrieve("resp_1", timeout=0.2)
+        responses.retrieve("resp_1", timeout=0.5)
     else:
         with pytest.raises(error):
-            responses.retrieve("resp_1", timeout=0.2)
+            responses.retrieve("resp_1", timeout=0.5)
     assert told(recorded) == []
     responses.retrieve("resp_1")
     assert told(recorded) == ANSWERED

@@ -65,7 +65,7 @@ async def consume(stream: Any, seen: asyncio.Event, work: asyncio.Event | None =
 def test_timed_out(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingClient) -> None:
     """OA7: timed out while waiting for the answer, or for a chunk: error, with the first token if it was seen."""
     server.script(SILENT, STALLING)
-    impatient = wrapped.with_options(timeout=0.2)
+    impatient = wrapped.with_options(timeout=0.5)
     with pytest.raises(openai.APITimeoutError):
         impatient.chat.completions.create(**ASKED)
     assert told_by_now(recorded) == [duration(200), ERROR]
@@ -77,7 +77,7 @@ def test_timed_out(server: ScriptedOpenAI, wrapped: OpenAI, recorded: RecordingC
 async def test_timed_out_async(server: ScriptedOpenAI, async_wrapped: AsyncOpenAI, recorded: RecordingClient) -> None:
     """OA7: timed out: likewise."""
     server.script(SILENT, STALLING)
-    impatient = async_wrapped.with_options(timeout=0.2)
+    impatient = async_wrapped.with_options(timeout=0.5)
     with pytest.raises(openai.APITimeoutError):
         await impatient.chat.completions.create(**ASKED)
     assert told_by_now(recorded) == [duration(200), ERROR]
@@ -150,7 +150,7 @@ if sys.version_info >= (3, 11):
         stream = await async_wrapped.chat.completions.create(**STREAMED)
         seen = asyncio.Event()
         with at_once(), pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+            async with asyncio.timeout(0.6):
                 await consume(stream, seen)
         assert seen.is_set()
         assert told(recorded) == FAILED_LATE

@@ -171,7 +171,7 @@ async def test_own_exception(server: RawServer, measured: Any, recorded: Recordi
 async def test_timed_out(server: RawServer, measured: Any, recorded: RecordingClient, how: str) -> None:
     """OA7: a stream that stalls for longer than its client waits is an error."""
     server.script(STALLING)
-    async with entered(streaming(measured.with_options(timeout=0.2))) as raw:
+    async with entered(streaming(measured.with_options(timeout=0.5))) as raw:
         with pytest.raises(Exception, match=r"timed out|^$"):
             got = await value(getattr(raw, how)())
             _ = [item async for item in each(got)]
