@@ -79,7 +79,7 @@ def test_stream_read_to_its_end(
     stream = begin(wrapped, operation)
     assert [text_of(event) for event in stream] == ["", "Hello", "", "", ""]
     assert told_by_now(recorded) == slowly
-    assert (recorded.run.time_to_first_token_ms or 0) + 90 <= (recorded.run.duration_ms or 0)
+    assert (recorded.run.time_to_first_token_ms or 0) + 50 <= (recorded.run.duration_ms or 0)  # of 100
     assert list(stream) == []
     stream.close()
     stream.close()

@@ -179,7 +179,7 @@ print(sorted(thread.name for thread in threading.enumerate()))
 def test_an_agent_loop(server: ScriptedOpenAI, client: OpenAI, config: AIConfig, recorded: RecordingClient) -> None:
     """OA19: five requests in a `with Run(...)` are one run: tokens summed, first token from the loop's start."""
     called = chunks(*tool_call("search", "{}"), finish_reason="tool_calls")
-    plain = Answer(completion(), delay_s=0.1)
+    plain = Answer(completion(), delay_s=0.5)
     server.script(
         plain, Stream(called, usage=(5, 1)), plain, Stream(chunks("Hello"), usage=(6, 2)), Answer(completion())
     )
@@ -192,13 +192,13 @@ def test_an_agent_loop(server: ScriptedOpenAI, client: OpenAI, config: AIConfig,
         agent.chat.completions.create(**ASKED)
         assert told(recorded) == []
     assert told(recorded) == [
-        duration(200),
-        first_token(100),
+        duration(1_000),
+        first_token(500),
         SUCCESS,
         *tokens(9 * 3 + 5 + 6, 3 * 3 + 1 + 2),
         ("$ld:ai:tool_call", 1),
     ]
-    assert (recorded.run.time_to_first_token_ms or 0) < 200
+    assert (recorded.run.time_to_first_token_ms or 0) <= (recorded.run.duration_ms or 0) - 250  # of 500
 
 
 async def test_an_agent_loop_async(async_client: AsyncOpenAI, config: AIConfig, recorded: RecordingClient) -> None:
